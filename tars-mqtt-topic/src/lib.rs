@@ -1,0 +1,1 @@
+//! MQTT topic names, filters and patterns.
