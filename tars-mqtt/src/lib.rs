@@ -1,11 +1,59 @@
-//! Declarative MQTT services.
+#![doc = include_str!("../README.md")]
 
-pub mod config;
-mod error;
-mod qos;
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
+mod app;
 #[cfg(feature = "embedded-broker")]
 pub mod broker;
+mod client;
+pub mod config;
+mod connection;
+mod delivery;
+mod error;
+mod event;
+pub mod extract;
+mod handler;
+mod message;
+mod qos;
+pub mod reply;
+mod router;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod text;
+mod transport;
 
+pub use app::{App, Running};
+pub use bytes::Bytes;
+pub use client::{Client, EventBuilder, Health, MessageBuilder, Receipt, Request, Subscription};
 pub use config::Config;
-pub use error::{Error, Result};
+pub use connection::ConnectionState;
+pub use error::{BoxError, Error, MissingState, Refusal, Result};
+pub use event::{DeadLetter, Envelope, Event, HealthStatus};
+pub use extract::{Context, Json, State};
+pub use message::Message;
 pub use qos::QoS;
+pub use reply::Replies;
+/// The crate whose packets [`Transport`] sends and shows.
+pub use rumqttc;
+//MACROS pub use tars_mqtt_macros::{Event, main, subscribe};
+pub use transport::{Direction, Traffic, Transport};
+
+/// What nearly every service needs.
+pub mod prelude {
+    pub use crate::{
+        App,
+        Bytes,
+        Client,
+        Config,
+        Context,
+        Envelope,
+        Event,
+        Json,
+        Message,
+        QoS,
+        Replies,
+        State,
+        //MACROS subscribe,
+    };
+}

@@ -1,1 +1,167 @@
-//! A broker in the process.
+//! A real MQTT broker in the process, for demos, development and tests.
+//!
+//! ```
+//! use tars_mqtt::broker::EmbeddedBroker;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> tars_mqtt::Result<()> {
+//! let broker = EmbeddedBroker::start("127.0.0.1:0").await?;
+//! println!("connect to {}", broker.url());
+//! broker.stop().await
+//! # }
+//! ```
+//!
+//! It speaks MQTT 3.1.1 and 5 on one port, without TLS and without websockets, with all levels of
+//! QoS, retained messages, last wills, persistent sessions and shared subscriptions. Behind it
+//! stands the crate [`mqtt5`](https://docs.rs/mqtt5/0.49).
+//!
+//! # Where it runs
+//!
+//! On a thread of its own, named `mqtt-broker`, with a runtime of its own. A handler that blocks
+//! its runtime therefore stops neither the broker nor the other programs connected to it, and the
+//! broker outlives the runtime that started it. All its clients share that one thread.
+//!
+//! Unless told otherwise it keeps everything in memory and listens on 127.0.0.1 only. Nobody can
+//! log in too often: there is no lockout after wrong passwords.
+//!
+//! # What it logs
+//!
+//! Through `tracing`, with targets that begin with `mqtt5`. At level info it tells when it starts
+//! (about ten lines, among them one that says `Anonymous authentication enabled` even where users
+//! are set) and when a client comes and goes (two lines each), and nothing for a message. Clients
+//! that break the protocol and messages dropped from a full queue are warnings. The filter
+//! `mqtt5=warn` leaves only these.
+//!
+//! # What it cannot do
+//!
+//! Everything here was measured, with clients of MQTT 3.1.1 where nothing else is said.
+//!
+//! - A client gets one copy of a message for each of its subscriptions that match, where Mosquitto
+//!   sends one copy in all.
+//! - It sends a client 64 messages of QoS 1 before an acknowledgement, and then one for each.
+//! - For a client that is away it keeps the newest 10 000 messages and no more than 64 MiB: 72
+//!   payloads of 900 KiB. Older ones are dropped, with a warning. QoS 0 is not kept at all.
+//! - QoS 0 to a client that reads slowly is dropped beyond 10 000 waiting messages, without a word.
+//! - A packet above [`max_packet_size`](EmbeddedBrokerBuilder::max_packet_size) closes the
+//!   connection that sent it. A client that goes on sending the same one never gets through.
+//! - An absent member of a shared subscription gets nothing as long as another is there.
+//! - A client id with `/`, `\` or a control character in it is refused (CONNACK code 2), and so are
+//!   `.` and `..`.
+//! - A persistent session belongs to the user who began it; another user with that client id is
+//!   refused (CONNACK code 5).
+//! - A client without keep alive is disconnected after 300 silent seconds.
+//! - Clients of MQTT 5 find the publisher's id in each message, as the user property
+//!   `x-mqtt-client-id`, and its user name as `x-mqtt-sender`.
+//! - Stopping it publishes the last wills of the clients still connected. With a folder, a retained
+//!   one is there after the restart.
+//! - A folder holds everything after [`EmbeddedBroker::stop`], but is no journal. If the process is
+//!   killed, messages acknowledged up to a quarter of a second before are lost, and so are those
+//!   that a connected client had not been sent yet.
+//!
+//! It brings `rustls` with the provider `ring`, though it opens no TLS itself. If another
+//! dependency of the program brings `aws-lc-rs`, rustls can no longer choose between them: install
+//! one (`rustls::crypto::CryptoProvider::install_default`) before the first TLS connection.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::thread::JoinHandle;
+
+use tokio::sync::oneshot;
+
+use crate::Result;
+
+mod builder;
+mod thread;
+mod users;
+
+pub use builder::EmbeddedBrokerBuilder;
+
+/// An MQTT broker running in this process; see the [module](self) for what it does.
+///
+/// Dropping it stops it as well, without waiting: its port is free a moment later. A program that
+/// keeps its messages in a folder should call [`stop`](Self::stop) before it exits.
+///
+/// ```
+/// use tars_mqtt::broker::EmbeddedBroker;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> tars_mqtt::Result<()> {
+/// let broker = EmbeddedBroker::start("127.0.0.1:0").await?;
+/// let address = broker.local_addr();
+/// assert_eq!(broker.url(), format!("mqtt://127.0.0.1:{}", address.port()));
+///
+/// // A second one finds the port taken.
+/// let error = EmbeddedBroker::start(&address.to_string()).await.unwrap_err();
+/// assert!(error.to_string().contains(&address.to_string()));
+///
+/// // Once the first has stopped, the port is free.
+/// broker.stop().await?;
+/// let broker = EmbeddedBroker::start(&address.to_string()).await?;
+/// broker.stop().await
+/// # }
+/// ```
+pub struct EmbeddedBroker {
+    address: SocketAddr,
+    // Dropping the sender stops the broker as well.
+    stop: oneshot::Sender<()>,
+    ended: oneshot::Receiver<Result<()>>,
+    thread: JoinHandle<()>,
+}
+
+impl EmbeddedBroker {
+    /// Starts a broker on this address, with everything else at its default; port 0 takes a free
+    /// one. Returns once it accepts connections.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Broker`](crate::Error::Broker), naming the address, if it cannot listen there.
+    pub async fn start(address: &str) -> Result<Self> {
+        Self::builder().address(address).start().await
+    }
+
+    /// The settings of a broker to start, each at its default.
+    pub fn builder() -> EmbeddedBrokerBuilder {
+        EmbeddedBrokerBuilder::new()
+    }
+
+    /// The address it listens on, with the port it took.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where a client on this machine finds it: `mqtt://127.0.0.1:1883`, for instance.
+    ///
+    /// Holds no user and no password.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let ip = match self.address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            ip => ip,
+        };
+        format!("mqtt://{}", SocketAddr::new(ip, self.address.port()))
+    }
+
+    /// Stops it: closes all connections, writes out what belongs in its folder, and frees the port
+    /// and everything else it holds.
+    ///
+    /// Takes a few milliseconds, or three seconds if a client does not read what it is sent or
+    /// never finished connecting.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Broker`](crate::Error::Broker) if the folder cannot be written, or if the broker
+    /// failed while it ran.
+    pub async fn stop(self) -> Result<()> {
+        let Self { stop, ended, thread, .. } = self;
+        drop(stop);
+        thread::wait(ended, thread).await
+    }
+}
+
+impl fmt::Debug for EmbeddedBroker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EmbeddedBroker").field("address", &self.address).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,101 @@
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::lifeline::Lifeline;
+use super::running::{Running, Service};
+use super::{App, plan};
+use crate::Result;
+use crate::connection::{NewTarget, Plan, Task};
+use crate::delivery::{Dedupe, Queue};
+use crate::extract::Scope;
+use crate::handler::{AckMode, LogLimit, Worker};
+use crate::transport::Dialer;
+
+impl App {
+    /// Starts to connect, with all handlers waiting for messages.
+    pub(super) async fn launch(self) -> Result<Running> {
+        let config = self.config;
+        config.validate()?;
+        for warning in config.warnings() {
+            tracing::warn!("{warning}");
+        }
+        plan::check(&self.handlers, &self.states)?;
+        plan::announce(&self.handlers);
+        #[cfg(feature = "embedded-broker")]
+        let broker = match config.wants_embedded_broker() {
+            true => embedded_broker(config.url()).await?,
+            false => None,
+        };
+        let dialer = match self.dialer {
+            Some(dialer) => dialer,
+            None => Dialer::new(&config)?,
+        };
+        let dedupe = config.dedupe_window();
+        let (client, mut task) = Task::prepare(config, dialer);
+        if let Some(tracker) = self.tracker {
+            task.track_all(tracker);
+        }
+        let states = Arc::new(self.states);
+        let (stopping_sender, stopping) = watch::channel(false);
+        let mut plans = Vec::new();
+        let mut queues = Vec::new();
+        let mut workers = Vec::new();
+        for handler in &self.handlers {
+            let spec = handler.spec;
+            let (filter, subscription) = plan::filters(spec)?;
+            let wake = client.0.wake.clone();
+            let queue = Arc::new(Queue::new(spec.options.queue, spec.options.overflow, wake));
+            let worker = Arc::new(Worker {
+                scope: Arc::new(Scope { spec, client: client.clone(), states: states.clone() }),
+                queue: queue.clone(),
+                dedupe: dedupe.map(|(ttl, max_entries)| Dedupe::new(ttl, max_entries)),
+                failures: LogLimit::default(),
+                stopping: stopping.clone(),
+            });
+            for _ in 0..spec.options.concurrency {
+                workers.push((handler.spawn)(worker.clone()));
+            }
+            queues.push(queue.clone());
+            plans.push(Plan {
+                target: NewTarget {
+                    name: spec.place(),
+                    filter,
+                    queue,
+                    workers: spec.options.concurrency,
+                    done_on_receive: spec.options.ack == AckMode::OnReceive,
+                },
+                subscription,
+                qos: spec.qos(),
+            });
+        }
+        let started = task.spawn(plans);
+        Ok(Running::new(Service {
+            client,
+            workers,
+            queues,
+            stopping: stopping_sender,
+            started: Some(started),
+            on_ready: self.on_ready,
+            _lifeline: Lifeline::hold(),
+            #[cfg(feature = "embedded-broker")]
+            broker,
+        }))
+    }
+}
+
+/// For a service that was told of no broker: one in this process, or the one that another such
+/// service has started.
+#[cfg(feature = "embedded-broker")]
+async fn embedded_broker(
+    url: &crate::config::BrokerUrl,
+) -> Result<Option<crate::broker::EmbeddedBroker>> {
+    let address = format!("{}:{}", url.bracketed_host(), url.port());
+    if tokio::net::TcpStream::connect(&address).await.is_ok() {
+        tracing::warn!("MQTT_URL is not set: joining the broker on {address}");
+        return Ok(None);
+    }
+    let broker = crate::broker::EmbeddedBroker::start(&address).await?;
+    tracing::warn!("MQTT_URL is not set: started a broker in this process, on {address}");
+    Ok(Some(broker))
+}

@@ -1,0 +1,146 @@
+use std::process::ExitCode;
+use std::time::Duration;
+
+use super::App;
+use crate::config::{Config, Defaults};
+use crate::error::BoxError;
+use crate::{Error, Result};
+
+/// Exit status when the configuration is wrong.
+const CONFIG_STATUS: u8 = 2;
+
+/// The arguments of [`#[tars_mqtt::main]`](crate::main).
+#[derive(Clone, Copy, Debug)]
+pub struct MainOptions {
+    /// Client id where the environment and the file name none.
+    pub client_id: Option<&'static str>,
+    /// Source name where the environment and the file name none.
+    pub source: Option<&'static str>,
+    /// Whether health is published.
+    pub health: Option<bool>,
+    /// How often a heartbeat is sent.
+    pub heartbeat: Option<Option<Duration>>,
+    /// For how long duplicates are recognized.
+    pub dedupe: Option<Option<Duration>>,
+    /// Whether everything runs on one thread.
+    pub current_thread: bool,
+    /// Threads of the runtime.
+    pub worker_threads: Option<usize>,
+}
+
+impl MainOptions {
+    /// What holds where nothing is written.
+    pub const DEFAULT: Self = Self {
+        client_id: None,
+        source: None,
+        health: None,
+        heartbeat: None,
+        dedupe: None,
+        current_thread: false,
+        worker_threads: None,
+    };
+
+    fn defaults(&self) -> Defaults {
+        Defaults {
+            url: None,
+            client_id: self.client_id.map(str::to_owned),
+            source: self.source.map(str::to_owned),
+            health: Some(self.health.unwrap_or(true)),
+            heartbeat: self.heartbeat,
+            dedupe: Some(self.dedupe.unwrap_or(Some(Duration::from_secs(30)))),
+            dedupe_max_entries: Some(2048),
+        }
+    }
+
+    fn runtime(&self) -> std::io::Result<tokio::runtime::Runtime> {
+        if self.current_thread {
+            return tokio::runtime::Builder::new_current_thread().enable_all().build();
+        }
+        let cores = std::thread::available_parallelism().map_or(1, Into::into);
+        // At least two, so that a handler that blocks one does not stop everything.
+        let threads = self.worker_threads.unwrap_or_else(|| cores.max(2));
+        tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()
+    }
+}
+
+/// What a `main` function can return.
+#[diagnostic::on_unimplemented(
+    message = "`main` cannot return `{Self}`",
+    label = "not a result of `main`",
+    note = "return nothing, or a Result<(), E> whose error converts to a boxed one, such as \
+            tars_mqtt::Result<()> or anyhow::Result<()>"
+)]
+pub trait MainResult {
+    /// Whether it went well.
+    fn into_result(self) -> Result<(), BoxError>;
+}
+
+impl MainResult for () {
+    fn into_result(self) -> Result<(), BoxError> {
+        Ok(())
+    }
+}
+
+impl<E: Into<BoxError>> MainResult for Result<(), E> {
+    fn into_result(self) -> Result<(), BoxError> {
+        self.map_err(Into::into)
+    }
+}
+
+/// Runs a program's body, and then its service.
+pub fn main<F, Fut>(options: MainOptions, body: F) -> ExitCode
+where
+    F: FnOnce() -> Fut,
+    Fut: Future,
+    Fut::Output: MainResult,
+{
+    main_with_app(options, |app| async move {
+        body().await.into_result()?;
+        app.run().await.map_err(BoxError::from)
+    })
+}
+
+/// Runs a program's body with a service to be run by it.
+pub fn main_with_app<F, Fut>(options: MainOptions, body: F) -> ExitCode
+where
+    F: FnOnce(App) -> Fut,
+    Fut: Future,
+    Fut::Output: MainResult,
+{
+    let config = match Config::load(options.defaults()) {
+        Ok(config) => config,
+        Err(error) => return report(&error),
+    };
+    let runtime = match options.runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => return report(&error),
+    };
+    let outcome =
+        runtime.block_on(async { body(App::new(config).installing_logging()).await.into_result() });
+    // A handler that blocks its thread must not keep the process alive.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => report(&*error),
+    }
+}
+
+/// Says on standard error what went wrong. Returns the exit status: 2 for the configuration, else
+/// 1.
+fn report(error: &(dyn std::error::Error + 'static)) -> ExitCode {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let detail = error.to_string();
+        // Errors of this crate tell of their cause themselves.
+        if !text.contains(&detail) {
+            text = format!("{text}: {detail}");
+        }
+        cause = error.source();
+    }
+    eprintln!("error: {text}");
+    match error.downcast_ref::<Error>() {
+        Some(Error::Config(_)) => ExitCode::from(CONFIG_STATUS),
+        _ => ExitCode::FAILURE,
+    }
+}

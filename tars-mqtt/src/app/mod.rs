@@ -1,0 +1,195 @@
+//! A service: handlers, what they share, and the connection that feeds them.
+
+mod launch;
+mod lifeline;
+mod logging;
+mod main_fn;
+mod plan;
+mod running;
+mod signals;
+
+use std::fmt;
+use std::pin::Pin;
+
+use tokio::sync::mpsc;
+
+pub use main_fn::{MainOptions, MainResult, main, main_with_app};
+pub use running::Running;
+
+use crate::client::Client;
+use crate::config::Config;
+use crate::error::BoxError;
+use crate::extract::States;
+use crate::handler::{Handler, Registration};
+use crate::transport::Dialer;
+use crate::{Error, Result};
+use signals::Signals;
+
+type OnReady =
+    Box<dyn FnOnce(Client) -> Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>> + Send>;
+
+/// A service that is about to run.
+///
+/// ```no_run
+/// use tars_mqtt::prelude::*;
+///
+/// #[subscribe("greetings")]
+/// async fn greet(State(name): State<&'static str>, greeting: String) {
+///     println!("{name} heard: {greeting}");
+/// }
+///
+/// # async fn example() -> tars_mqtt::Result<()> {
+/// App::new(Config::from_env()?).state("TARS").run().await
+/// # }
+/// ```
+#[must_use = "an app does nothing until it is run or started"]
+pub struct App {
+    config: Config,
+    handlers: Vec<Registration>,
+    states: States,
+    on_ready: Vec<OnReady>,
+    /// How the broker is reached, if not as the configuration says.
+    dialer: Option<Dialer>,
+    installs_logging: bool,
+    /// Told of each QoS 0 message that has been handled.
+    tracker: Option<mpsc::UnboundedSender<()>>,
+}
+
+impl App {
+    /// A service with every handler that is registered in the program.
+    ///
+    /// Handlers in a library take part once the program names it: `use handlers as _;`.
+    pub fn new(config: Config) -> Self {
+        let mut app = Self::bare(config);
+        app.handlers.extend(inventory::iter::<Registration>);
+        app.handlers.sort_by_key(|handler| (handler.spec.file, handler.spec.line));
+        app
+    }
+
+    /// A service without handlers, to be given some with [`handler`](Self::handler).
+    pub fn bare(config: Config) -> Self {
+        Self {
+            config,
+            handlers: Vec::new(),
+            states: States::default(),
+            on_ready: Vec::new(),
+            dialer: None,
+            installs_logging: false,
+            tracker: None,
+        }
+    }
+
+    /// Adds a handler: a function annotated with [`#[subscribe]`](crate::subscribe), by its name.
+    ///
+    /// ```
+    /// # use tars_mqtt::prelude::*;
+    /// #[subscribe("a")]
+    /// async fn a(payload: Bytes) {}
+    ///
+    /// # fn main() -> tars_mqtt::Result<()> {
+    /// let app = App::bare(Config::new("mqtt://localhost", "one")?).handler::<a>();
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn handler<H: Handler>(mut self) -> Self {
+        self.handlers.push(const { Registration::of::<H>() });
+        self
+    }
+
+    /// Gives handlers something to share, which they take as [`State<T>`](crate::State). One of
+    /// each type; a later one replaces an earlier one.
+    pub fn state<T: Clone + Send + Sync + 'static>(mut self, state: T) -> Self {
+        self.states.insert(state);
+        self
+    }
+
+    /// What to do once the broker has acknowledged every subscription for the first time. If it
+    /// returns an error, the service stops with it.
+    ///
+    /// ```no_run
+    /// # use serde::Serialize;
+    /// # use tars_mqtt::prelude::*;
+    /// # #[derive(Serialize, Event)]
+    /// # struct CharacterGet {}
+    /// # async fn example(app: App) -> tars_mqtt::Result<()> {
+    /// app.on_ready(|client: Client| async move { client.publish(&CharacterGet {}).await })
+    ///     .run()
+    ///     .await
+    /// # }
+    /// ```
+    pub fn on_ready<F, Fut, T, E>(mut self, action: F) -> Self
+    where
+        F: FnOnce(Client) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<T, E>> + Send,
+        E: Into<BoxError>,
+    {
+        self.on_ready.push(Box::new(|client| {
+            Box::pin(async move { action(client).await.map(|_| ()).map_err(Into::into) })
+        }));
+        self
+    }
+
+    /// Runs until the process is told to stop (SIGINT, SIGTERM) or the client is shut down, and
+    /// then stops in order. A second signal ends at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start); [`Error::OnReady`], and [`Error::Interrupted`] at a second signal.
+    pub async fn run(self) -> Result<()> {
+        if self.installs_logging {
+            logging::install();
+        }
+        let mut signals = Signals::listen().map_err(Error::Signals)?;
+        let mut running = self.launch().await?;
+        let outcome = tokio::select! {
+            outcome = running.served() => outcome,
+            signal = signals.next() => {
+                tracing::info!("{signal}: stopping");
+                Ok(())
+            }
+        };
+        tokio::select! {
+            stopped = running.stop() => outcome.and(stopped),
+            signal = signals.next() => {
+                tracing::warn!("{signal} again: ending at once");
+                Err(Error::Interrupted)
+            }
+        }
+    }
+
+    /// Starts and returns once the broker has acknowledged every subscription.
+    ///
+    /// A broker that is not there is tried again and again, with growing pauses.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoHandlers`], [`Error::MissingState`], [`Error::Conflict`] when the service is not
+    /// put together right; [`Error::Config`] and [`Error::Tls`] when its settings are not;
+    /// [`Error::Refused`] and [`Error::SubscriptionRefused`] when the broker does not want it.
+    pub async fn start(self) -> Result<Running> {
+        let mut running = self.launch().await?;
+        running.ready().await?;
+        Ok(running)
+    }
+
+    #[cfg(feature = "testing")]
+    pub(crate) fn in_process(mut self, dialer: Dialer, tracker: mpsc::UnboundedSender<()>) -> Self {
+        self.dialer = Some(dialer);
+        self.tracker = Some(tracker);
+        self
+    }
+
+    pub(crate) fn installing_logging(mut self) -> Self {
+        self.installs_logging = true;
+        self
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App")
+            .field("config", &self.config)
+            .field("handlers", &self.handlers)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,251 @@
+//! The way to the broker, for handlers and for programs of their own.
+
+mod health;
+mod publish;
+mod request;
+mod shared;
+mod subscription;
+
+pub use health::Health;
+pub use publish::{EventBuilder, MessageBuilder, Receipt};
+pub use request::Request;
+pub(crate) use shared::Shared;
+pub use subscription::Subscription;
+#[cfg(feature = "testing")]
+pub(crate) use subscription::read;
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::{oneshot, watch};
+
+use crate::config::Config;
+use crate::connection::{Command, ConnectionState, Task};
+use crate::delivery::{Entry, Wake};
+use crate::event::{encode, fresh_id};
+use crate::transport::{Dialer, Publish, Transport};
+use crate::{Error, Event, QoS, Result};
+
+/// A connection to the broker that is kept up. Cheap to clone; all clones share it.
+///
+/// ```no_run
+/// # async fn example() -> tars_mqtt::Result<()> {
+/// use serde::{Deserialize, Serialize};
+/// use tars_mqtt::prelude::*;
+///
+/// #[derive(Serialize, Deserialize, Event)]
+/// struct LlmRequest { text: String }
+/// #[derive(Debug, Serialize, Deserialize, Event)]
+/// struct LlmResponse { reply: String }
+///
+/// let client = Client::connect(Config::from_env()?).await?;
+/// let receipt = client.publish(&LlmRequest { text: "hello".into() }).await?;
+/// receipt.delivered().await?;
+/// let reply: Envelope<LlmResponse> =
+///     client.request(&LlmRequest { text: "who are you?".into() }).await?;
+/// println!("{}", reply.data.reply);
+/// client.shutdown().await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// When the last clone is dropped without [`shutdown`](Self::shutdown), the connection says goodbye
+/// in the background, as far as the runtime still runs.
+#[derive(Clone)]
+pub struct Client(pub(crate) Arc<Shared>);
+
+impl Client {
+    /// Connects, and waits until the broker has accepted.
+    ///
+    /// A broker that is not there is tried again and again, with growing pauses, and said so in the
+    /// log.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] when settings contradict each other, [`Error::Tls`] when a certificate
+    /// cannot be used, [`Error::Refused`] when the broker does not want this client.
+    pub async fn connect(config: Config) -> Result<Self> {
+        config.validate()?;
+        let dialer = Dialer::new(&config)?;
+        let (client, task) = Task::prepare(config, dialer);
+        task.spawn(Vec::new()).await.unwrap_or(Err(Error::Stopped))?;
+        Ok(client)
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    pub(crate) fn wake(&self) -> &Wake {
+        &self.0.wake
+    }
+
+    /// Publishes an event on its topic, with a new correlation id.
+    ///
+    /// Returns when the event is accepted: it waits for room in the outbox (1,024 messages), not
+    /// for the broker. An event at QoS 1 or 2 that was accepted survives lost connections and a
+    /// lost session as long as the process lives.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Encode`] and [`Error::TopicField`] when the event cannot be sent as it is,
+    /// [`Error::TooLarge`], [`Error::Disconnected`] for a QoS 0 event while there is no connection,
+    /// [`Error::Stopped`] after [`shutdown`](Self::shutdown).
+    pub fn publish<E: Event + Serialize>(
+        &self,
+        event: &E,
+    ) -> impl Future<Output = Result<Receipt>> + Send + use<'_, E> {
+        let publish = self.encoded(event, &fresh_id());
+        async move { self.send(publish?).await }
+    }
+
+    /// An event with a topic or a correlation id of its own.
+    ///
+    /// ```no_run
+    /// # use serde::Serialize;
+    /// # use tars_mqtt::prelude::*;
+    /// # #[derive(Serialize, Event)]
+    /// # struct Reading { celsius: f64 }
+    /// # async fn example(client: Client) -> tars_mqtt::Result<()> {
+    /// client.event(&Reading { celsius: 20.5 }).topic("other/topic").correlate("42").send().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn event<'a, E: Event + Serialize>(&'a self, event: &'a E) -> EventBuilder<'a, E> {
+        EventBuilder::new(self, event)
+    }
+
+    /// A message of any bytes, at QoS 1 and not retained unless told otherwise.
+    ///
+    /// ```no_run
+    /// # use tars_mqtt::prelude::*;
+    /// # async fn example(client: Client) -> tars_mqtt::Result<()> {
+    /// client
+    ///     .message("camera/frame")
+    ///     .payload(vec![0xff, 0xd8])
+    ///     .qos(QoS::AtMostOnce)
+    ///     .send()
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn message(&self, topic: impl Into<String>) -> MessageBuilder<'_> {
+        MessageBuilder::new(self, topic.into())
+    }
+
+    /// Publishes an event and waits for the answer: an event of type `A` with the same correlation
+    /// id, on `A`'s topic. Waits 30 s unless told otherwise with [`Request::timeout`].
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish); [`Error::Timeout`] when no answer comes,
+    /// [`Error::SubscriptionRefused`] when the broker does not let this client hear answers.
+    pub fn request<'a, Q, A>(&'a self, event: &'a Q) -> Request<'a, Q, A>
+    where
+        Q: Event + Serialize + Sync,
+        A: Event + DeserializeOwned + Send,
+    {
+        Request::new(self, event)
+    }
+
+    /// Subscribes to events of one kind, as a stream of envelopes.
+    ///
+    /// The filter may have named parameters, which stand for `+` and `#`. What does not decode is
+    /// logged and passed over. An item is acknowledged when the next one is asked for. At most 256
+    /// QoS 0 messages wait; the oldest goes first. When the stream is dropped, it is unsubscribed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Filter`] when MQTT forbids the filter, [`Error::SubscriptionRefused`] when the
+    /// broker refuses it. While there is no connection, waits for one.
+    pub async fn subscribe<E: Event + DeserializeOwned>(
+        &self,
+        filter: &str,
+    ) -> Result<Subscription<E>> {
+        Subscription::open(self, filter, E::QOS).await
+    }
+
+    /// How the service is, for all to see on `system/health/{client_id}`.
+    #[must_use]
+    pub fn health(&self) -> Health<'_> {
+        Health::new(self)
+    }
+
+    /// Whether the broker is there, to look at or to wait for.
+    #[must_use]
+    pub fn state(&self) -> watch::Receiver<ConnectionState> {
+        self.0.state.clone()
+    }
+
+    /// The transport beneath, for what this crate does not cover.
+    #[must_use]
+    pub fn rumqttc(&self) -> Transport {
+        self.0.transport.clone()
+    }
+
+    /// Ends in order: sends what was accepted, publishes health, says goodbye, within
+    /// `MQTT_SHUTDOWN_TIMEOUT`. Further calls and clones find the client stopped.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Timeout`] when messages had to be left behind.
+    pub async fn shutdown(&self) -> Result<()> {
+        let (done, ended) = oneshot::channel();
+        let timeout = self.config().shutdown_limit();
+        let deadline = tokio::time::Instant::now() + timeout;
+        if self.0.commands.send(Command::Shutdown { deadline, done }).is_err() {
+            return Ok(());
+        }
+        match ended.await {
+            Ok(0) | Err(_) => Ok(()),
+            Ok(_) => Err(Error::Timeout(timeout)),
+        }
+    }
+
+    fn encoded<E: Event + Serialize>(&self, event: &E, id: &str) -> Result<Publish> {
+        let payload = encode(event, id, self.config().source_name())?;
+        Ok(Publish::new(event.topic()?.into_owned(), payload, E::QOS, E::RETAIN))
+    }
+
+    /// A message for the outbox, and the receipt for it.
+    pub(crate) fn entry(&self, publish: Publish) -> Result<(Entry, Receipt)> {
+        let mut entry = self.quiet_entry(publish)?;
+        let (sender, receipt) = oneshot::channel();
+        entry.receipt = Some(sender);
+        Ok((entry, Receipt(receipt)))
+    }
+
+    /// A message for the outbox whose fate nobody asks for.
+    pub(crate) fn quiet_entry(&self, publish: Publish) -> Result<Entry> {
+        publish.check_size(self.config().packet_limit())?;
+        tars_mqtt_topic::check_topic_name(publish.topic())
+            .map_err(|reason| Error::Topic { topic: publish.topic().to_owned(), reason })?;
+        let mut entry = Entry::new(publish);
+        if entry.publish.qos() > QoS::AtMostOnce {
+            entry.deadline =
+                self.config().publish_limit().map(|limit| tokio::time::Instant::now() + limit);
+        }
+        Ok(entry)
+    }
+
+    pub(crate) async fn put(&self, entry: Entry) -> Result<()> {
+        self.0.outbox.put(entry).await
+    }
+
+    pub(crate) async fn send(&self, publish: Publish) -> Result<Receipt> {
+        let (entry, receipt) = self.entry(publish)?;
+        self.put(entry).await?;
+        Ok(receipt)
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("client_id", &self.config().client_id())
+            .field("state", &*self.0.state.borrow())
+            .finish_non_exhaustive()
+    }
+}

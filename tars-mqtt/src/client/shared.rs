@@ -1,0 +1,22 @@
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::{mpsc, watch};
+
+use super::request::Answers;
+use crate::config::Config;
+use crate::connection::{Command, ConnectionState};
+use crate::delivery::{Outbox, Wake};
+use crate::transport::Transport;
+
+/// What all clones of a client share with the connection's task.
+pub(crate) struct Shared {
+    pub(crate) config: Arc<Config>,
+    pub(crate) outbox: Arc<Outbox>,
+    pub(crate) wake: Arc<Wake>,
+    pub(crate) commands: mpsc::UnboundedSender<Command>,
+    pub(crate) state: watch::Receiver<ConnectionState>,
+    pub(crate) transport: Transport,
+    /// Who waits for an answer, by the topic answers come on.
+    pub(crate) answers: tokio::sync::Mutex<HashMap<&'static str, Arc<Mutex<Answers>>>>,
+}

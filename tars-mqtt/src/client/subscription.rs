@@ -1,0 +1,162 @@
+use std::collections::VecDeque;
+use std::fmt;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+use serde::de::DeserializeOwned;
+use tars_mqtt_topic::Pattern;
+use tokio::sync::oneshot;
+
+use super::Client;
+use crate::connection::{Command, TargetId};
+use crate::delivery::{Hold, Job, Overflow, Queue};
+use crate::event::{Envelope, Head, fresh_id, now, read_data};
+use crate::message::Message;
+use crate::{Error, Event, QoS, Result};
+
+/// QoS 0 messages that may wait in a stream.
+const CAPACITY: usize = 256;
+
+/// Messages of one filter, as they come.
+pub(super) struct Messages {
+    /// `None` once it is left to run as long as the connection.
+    client: Option<Client>,
+    queue: Arc<Queue>,
+    target: TargetId,
+}
+
+impl Messages {
+    pub(super) async fn open(client: &Client, filter: &str, qos: QoS) -> Result<Self> {
+        let pattern = Pattern::parse(filter)
+            .map_err(|reason| Error::Filter { filter: filter.to_owned(), reason })?;
+        let queue = Arc::new(Queue::new(CAPACITY, Overflow::DropOldest, client.0.wake.clone()));
+        let (done, target) = oneshot::channel();
+        let command =
+            Command::Subscribe { filter: pattern.filter(), qos, queue: queue.clone(), done };
+        client.0.commands.send(command).map_err(|_| Error::Stopped)?;
+        let target = target.await.unwrap_or(Err(Error::Stopped))?;
+        Ok(Self { client: Some(client.clone()), queue, target })
+    }
+
+    /// The next message; `None` once the client has shut down.
+    pub(super) async fn next(queue: &Queue) -> Option<Job> {
+        let mut jobs = VecDeque::with_capacity(1);
+        if queue.take(1, &mut jobs).await { jobs.pop_front() } else { None }
+    }
+
+    /// Leaves the subscription to last as long as the connection, which closes the queue.
+    pub(super) fn detach(mut self) -> Arc<Queue> {
+        self.client = None;
+        self.queue.clone()
+    }
+}
+
+impl Drop for Messages {
+    fn drop(&mut self) {
+        let Some(client) = &self.client else { return };
+        self.queue.close();
+        self.queue.clear();
+        // A client that has stopped needs no unsubscribing.
+        let _ = client.0.commands.send(Command::Unsubscribe(self.target));
+    }
+}
+
+/// A stream of events, made by [`Client::subscribe`].
+///
+/// Ends when the client has shut down.
+pub struct Subscription<E> {
+    messages: Messages,
+    /// Of the item handed out last: released when the next one is asked for.
+    hold: Option<Hold>,
+    waiting: Option<Waiting>,
+    event: PhantomData<fn() -> E>,
+}
+
+type Waiting = Pin<Box<dyn Future<Output = Option<Job>> + Send + Sync>>;
+
+impl<E: Event + DeserializeOwned> Subscription<E> {
+    pub(super) async fn open(client: &Client, filter: &str, qos: QoS) -> Result<Self> {
+        let messages = Messages::open(client, filter, qos).await?;
+        Ok(Self { messages, hold: None, waiting: None, event: PhantomData })
+    }
+
+    /// The next event; `None` once the client has shut down.
+    pub async fn next(&mut self) -> Option<Envelope<E>> {
+        std::future::poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
+    }
+
+    fn release(&mut self) {
+        if let Some(hold) = self.hold.take() {
+            hold.release();
+        }
+    }
+}
+
+impl<E: Event + DeserializeOwned> Stream for Subscription<E> {
+    type Item = Envelope<E>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            self.release();
+            let queue = self.messages.queue.clone();
+            let waiting = self
+                .waiting
+                .get_or_insert_with(|| Box::pin(async move { Messages::next(&queue).await }));
+            let Poll::Ready(job) = waiting.as_mut().poll(context) else { return Poll::Pending };
+            self.waiting = None;
+            let Some(Job { message, hold }) = job else { return Poll::Ready(None) };
+            self.messages.queue.done();
+            self.hold = hold;
+            match read::<E>(&message) {
+                Ok(envelope) => return Poll::Ready(Some(envelope)),
+                Err(reason) => tracing::warn!(
+                    topic = message.topic(),
+                    "a message was passed over in a subscription: {reason}"
+                ),
+            }
+        }
+    }
+}
+
+impl<E> Drop for Subscription<E> {
+    fn drop(&mut self) {
+        if let Some(hold) = self.hold.take() {
+            hold.release();
+        }
+    }
+}
+
+impl<E> fmt::Debug for Subscription<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription").finish_non_exhaustive()
+    }
+}
+
+/// Reads a message as an event.
+pub(crate) fn read<E: Event + DeserializeOwned>(message: &Message) -> Result<Envelope<E>, String> {
+    let payload = message.payload();
+    if E::BARE {
+        return Ok(Envelope {
+            id: fresh_id(),
+            event_type: E::TYPE.to_owned(),
+            ts: now(),
+            source: String::new(),
+            data: read_data(payload).map_err(|error| error.to_string())?,
+        });
+    }
+    let head = Head::parse(payload).map_err(|error| format!("not an envelope: {error}"))?;
+    let found = head.event_type(payload);
+    if found != E::TYPE {
+        return Err(format!("the event is of type `{found}`, and `{}` was expected", E::TYPE));
+    }
+    Ok(Envelope {
+        data: read_data(head.data(payload)).map_err(|error| error.to_string())?,
+        id: head.id(payload).to_owned(),
+        event_type: found.to_owned(),
+        ts: head.ts(),
+        source: head.source(payload).to_owned(),
+    })
+}

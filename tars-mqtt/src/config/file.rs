@@ -1,0 +1,129 @@
+use std::path::{Path, PathBuf};
+
+use toml::{Table, Value};
+
+use super::environment::CONFIG_FILE;
+use super::nearest::nearest;
+use super::problem::{Origin, Problem};
+use super::settings::{PREFIX, SETTINGS, Setting};
+
+const TABLE: &str = "mqtt";
+
+/// What the configuration file says.
+#[derive(Default)]
+pub(super) struct ConfigFile {
+    pub(super) path: PathBuf,
+    pub(super) values: Vec<(&'static str, String)>,
+    pub(super) problems: Vec<Problem>,
+    pub(super) warnings: Vec<String>,
+    /// Nothing is known about what it holds, so what is missing may be in it.
+    pub(super) unread: bool,
+}
+
+impl ConfigFile {
+    pub(super) fn read(path: &str) -> Self {
+        let mut this = Self { path: PathBuf::from(path), ..Self::default() };
+        match table(&this.path) {
+            Ok(root) => this.take_root(&root),
+            Err(reason) => {
+                this.unread = true;
+                this.problems.push(Problem::new(
+                    CONFIG_FILE,
+                    Some(path),
+                    Origin::Environment,
+                    format!("must be the path of a TOML file: {reason}"),
+                ));
+            }
+        }
+        this
+    }
+
+    fn take_root(&mut self, root: &Table) {
+        for key in root.keys().filter(|key| *key != TABLE) {
+            if SETTINGS.iter().any(|setting| is_key_of(key, setting)) {
+                self.warnings.push(format!(
+                    "{} has the setting {key} outside of its [{TABLE}] table, where it is ignored",
+                    self.path.display()
+                ));
+            }
+        }
+        match root.get(TABLE) {
+            Some(Value::Table(mqtt)) => self.take_settings(mqtt),
+            Some(other) => self.problems.push(Problem::new(
+                CONFIG_FILE,
+                self.path.to_str(),
+                Origin::Environment,
+                format!("must have a table [{TABLE}], and its `{TABLE}` is {}", kind(other)),
+            )),
+            None => self.warnings.push(format!(
+                "{} has no [{TABLE}] table, so nothing is configured there",
+                self.path.display()
+            )),
+        }
+    }
+
+    fn take_settings(&mut self, mqtt: &Table) {
+        for setting in &SETTINGS {
+            let mut found = mqtt.iter().filter(|(key, _)| is_key_of(key, setting));
+            let (Some((key, value)), second) = (found.next(), found.next()) else { continue };
+            match (second, text(value)) {
+                (Some((other, _)), _) => self.add(
+                    setting,
+                    format!("is given twice, as `{key}` and as `{other}`: keep one of the two"),
+                ),
+                (None, Some(text)) => self.values.push((setting.name, text)),
+                (None, None) => {
+                    self.add(setting, format!("{}, and `{key}` is {}", setting.rule, kind(value)));
+                }
+            }
+        }
+        for key in mqtt.keys().filter(|key| !SETTINGS.iter().any(|s| is_key_of(key, s))) {
+            let keys: Vec<String> = SETTINGS.iter().map(Setting::key).collect();
+            let word = key.get(..PREFIX.len()).filter(|start| start.eq_ignore_ascii_case(PREFIX));
+            let word = if word.is_some() { &key[PREFIX.len()..] } else { key };
+            let known = nearest(word, keys.iter().map(String::as_str)).unwrap_or_default();
+            self.warnings.push(format!(
+                "{} in [{TABLE}] of {} is not a setting; did you mean {known}?",
+                key.escape_debug(),
+                self.path.display()
+            ));
+        }
+    }
+
+    fn add(&mut self, setting: &Setting, reason: String) {
+        let origin = Origin::File(self.path.clone());
+        self.problems.push(Problem::new(setting.name, None, origin, reason));
+    }
+}
+
+fn is_key_of(key: &str, setting: &Setting) -> bool {
+    let short = setting.key();
+    key == short || key.strip_prefix("mqtt_") == Some(&short)
+}
+
+/// The parser's own display would quote the line, which may hold a password.
+fn table(path: &Path) -> Result<Table, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    text.parse::<Table>().map_err(|error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        format!("line {line}: {}", error.message().replace('\n', ", "))
+    })
+}
+
+/// As it would be written in an environment variable.
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Integer(number) => Some(number.to_string()),
+        // `Display` would make the whole number 60 of 60.0.
+        Value::Float(number) => Some(format!("{number:?}")),
+        Value::Boolean(boolean) => Some(boolean.to_string()),
+        Value::Datetime(_) | Value::Array(_) | Value::Table(_) => None,
+    }
+}
+
+fn kind(value: &Value) -> String {
+    let kind = value.type_str();
+    format!("{} {kind}", if kind.starts_with(['a', 'i']) { "an" } else { "a" })
+}

@@ -1,0 +1,103 @@
+use std::net::Ipv6Addr;
+
+/// A broker URL that may be malformed, without anything that could be a password.
+///
+/// What follows the last `@` is the host even where characters before it should have been
+/// percent-encoded. Without an `@`, a "port" that is none may be the password of a URL whose host
+/// was forgotten.
+pub(super) fn redact(text: &str) -> String {
+    let (scheme, rest) = match text.split_once("://") {
+        Some((scheme, rest)) if is_scheme(scheme) => (&text[..scheme.len() + 3], rest),
+        _ => ("", text),
+    };
+    let rest = match rest.rsplit_once('@') {
+        Some((userinfo, host)) => match userinfo.split_once(':') {
+            Some((user, _)) => format!("{user}:***@{}", without_query(host)),
+            None => format!("{userinfo}@{}", without_query(host)),
+        },
+        None => without_query(&without_false_port(rest)),
+    };
+    format!("{scheme}{rest}")
+}
+
+pub(super) fn is_scheme(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
+}
+
+fn without_false_port(rest: &str) -> String {
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if authority.parse::<Ipv6Addr>().is_ok() {
+        return rest.to_owned();
+    }
+    let host_len = match authority.strip_prefix('[').and_then(|inner| inner.split_once(']')) {
+        Some((address, _)) if address.parse::<Ipv6Addr>().is_ok() => address.len() + 2,
+        _ => 0,
+    };
+    let (host, after) = rest.split_at(host_len);
+    match after.split_once(':') {
+        None => rest.to_owned(),
+        Some((_, tail)) if begins_with_port(tail) && !tail.contains(':') => rest.to_owned(),
+        Some((name, _)) => format!("{host}{name}:***"),
+    }
+}
+
+fn begins_with_port(tail: &str) -> bool {
+    let port = tail.split(['/', '?', '#']).next().unwrap_or_default();
+    (1..=5).contains(&port.len()) && port.bytes().all(|b| b.is_ascii_digit())
+}
+
+fn without_query(text: &str) -> String {
+    match text.find(['?', '#']) {
+        Some(at) => format!("{}***", &text[..=at]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::redact;
+
+    #[test]
+    fn no_form_of_url_shows_its_password() {
+        for (found, shown) in [
+            ("mqtt://user:hunter2@host:1883", "mqtt://user:***@host:1883"),
+            ("mqtt://user:hun@ter2@host", "mqtt://user:***@host"),
+            ("mqtt://user:hun/ter2@host", "mqtt://user:***@host"),
+            ("mqtt://user:hun#ter2@host/x", "mqtt://user:***@host/x"),
+            ("mqtt://user:a://hunter2@host", "mqtt://user:***@host"),
+            ("mqtt://:hunter2@host", "mqtt://:***@host"),
+            ("user:hunter2@host", "user:***@host"),
+            ("user:a://hunter2@host", "user:***@host"),
+            ("mqtt:user:hunter2@host", "mqtt:***@host"),
+            ("mqtt://mqtt://user:hunter2@host", "mqtt://mqtt:***@host"),
+            ("mqtt://user:hunter2", "mqtt://user:***"),
+            ("mqtt://user:hunter2/host", "mqtt://user:***"),
+            ("mqtt://user:1234567", "mqtt://user:***"),
+            ("mqtt:/user:hunter2", "mqtt:***"),
+            ("mqtt://host:1883:hunter2", "mqtt://host:***"),
+            ("mqtt://[::1]:hunter2", "mqtt://[::1]:***"),
+            ("mqtt://[user:hunter2", "mqtt://[user:***"),
+            ("mqtt://host?password=hunter2", "mqtt://host?***"),
+            ("mqtt://user@host?password=hunter2", "mqtt://user@host?***"),
+            ("mqtt://host:1883#hunter2", "mqtt://host:1883#***"),
+        ] {
+            assert_eq!(redact(found), shown);
+        }
+    }
+
+    #[test]
+    fn what_holds_no_password_is_shown_as_it_is() {
+        for url in [
+            "",
+            "localhost",
+            "localhost:1883",
+            "http://host:99999/path",
+            "mqtt://user@host",
+            "mqtt://::1",
+            "mqtt://fe80::1:1883/",
+            "mqtt://[::1]:1883/x",
+        ] {
+            assert_eq!(redact(url), url);
+        }
+    }
+}

@@ -1,0 +1,222 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::TargetId;
+use crate::QoS;
+use crate::delivery::{Job, Queue, Ticket, Wake};
+use crate::handler::LogLimit;
+use crate::message::Message;
+use crate::router::Router;
+
+/// How long reading waits for a full queue before its handler counts as slow.
+const PATIENCE: Duration = Duration::from_millis(2);
+
+/// All that messages are handed to: handlers and subscriptions of the client.
+#[derive(Debug)]
+pub(super) struct Targets {
+    all: Vec<Option<Target>>,
+    router: Router,
+    wake: Arc<Wake>,
+    /// Those with messages that have not been put into their queue.
+    staged: Vec<usize>,
+    /// Those whose queue is full while they keep up otherwise. Reading waits for them, shortly.
+    full: Vec<usize>,
+    full_since: Option<Instant>,
+    found: Vec<usize>,
+}
+
+#[derive(Debug)]
+struct Target {
+    name: String,
+    filter: String,
+    queue: Arc<Queue>,
+    workers: usize,
+    /// Whether a message counts as done as soon as it is here.
+    done_on_receive: bool,
+    staged: Vec<Job>,
+    /// Messages that certainly still fit.
+    room: usize,
+    /// It did not empty its queue when reading waited for it; now messages are dropped.
+    slow: bool,
+    drops: LogLimit,
+}
+
+/// What is handed messages that match a filter.
+#[derive(Debug)]
+pub(crate) struct NewTarget {
+    /// For people.
+    pub(crate) name: String,
+    /// The filter that is matched, without `$share`.
+    pub(crate) filter: String,
+    pub(crate) queue: Arc<Queue>,
+    /// Tasks that take from the queue.
+    pub(crate) workers: usize,
+    pub(crate) done_on_receive: bool,
+}
+
+/// What came of handing a message on.
+#[derive(Debug)]
+pub(super) enum Handed {
+    /// Nobody takes it.
+    Unhandled,
+    /// It is done with when the ticket is; at once if there is none.
+    On(Option<Arc<Ticket>>),
+}
+
+impl Targets {
+    pub(super) fn new(wake: Arc<Wake>) -> Self {
+        Self {
+            all: Vec::new(),
+            router: Router::default(),
+            wake,
+            staged: Vec::new(),
+            full: Vec::new(),
+            full_since: None,
+            found: Vec::new(),
+        }
+    }
+
+    pub(super) fn add(&mut self, target: NewTarget) -> TargetId {
+        let free = self.all.iter().position(Option::is_none);
+        let index = free.unwrap_or(self.all.len());
+        self.router.insert(&target.filter, index);
+        let target = Target {
+            name: target.name,
+            filter: target.filter,
+            room: target.queue.capacity(),
+            queue: target.queue,
+            workers: target.workers,
+            done_on_receive: target.done_on_receive,
+            staged: Vec::new(),
+            slow: false,
+            drops: LogLimit::default(),
+        };
+        match free {
+            Some(index) => self.all[index] = Some(target),
+            None => self.all.push(Some(target)),
+        }
+        TargetId(index)
+    }
+
+    pub(super) fn remove(&mut self, TargetId(index): TargetId) {
+        self.flush();
+        if let Some(target) = self.all.get_mut(index).and_then(Option::take) {
+            self.router.remove(&target.filter, index);
+            target.queue.clear();
+        }
+        self.full.retain(|&full| full != index);
+    }
+
+    /// Lays a message out for all that match it. `tracked` says that somebody waits until it is
+    /// done with.
+    pub(super) fn hand_on(&mut self, message: Message, tracked: bool) -> Handed {
+        let mut found = std::mem::take(&mut self.found);
+        found.clear();
+        self.router.find(message.topic(), &mut found);
+        let handed = self.hand_to(&found, message, tracked);
+        self.found = found;
+        handed
+    }
+
+    fn hand_to(&mut self, found: &[usize], message: Message, tracked: bool) -> Handed {
+        let Some((&last, others)) = found.split_last() else { return Handed::Unhandled };
+        let opened = tracked.then(|| Ticket::open(&self.wake));
+        let ticket = opened.as_ref().map(|hold| hold.ticket().clone());
+        for &index in others {
+            self.stage(index, message.clone(), ticket.as_ref());
+        }
+        self.stage(last, message, ticket.as_ref());
+        if let Some(opened) = opened {
+            opened.release();
+        }
+        Handed::On(ticket)
+    }
+
+    fn stage(&mut self, index: usize, message: Message, ticket: Option<&Arc<Ticket>>) {
+        let Some(target) = self.all.get_mut(index).and_then(Option::as_mut) else { return };
+        if target.staged.is_empty() {
+            self.staged.push(index);
+        }
+        target.room = target.room.saturating_sub(1);
+        if target.room == 0 && !target.slow && message.qos == QoS::AtMostOnce {
+            self.full.push(index);
+        }
+        let hold = ticket.filter(|_| !target.done_on_receive).map(Ticket::hold);
+        target.staged.push(Job { message, hold });
+    }
+
+    /// Puts what was laid out into the queues.
+    pub(super) fn flush(&mut self) {
+        for index in self.staged.drain(..) {
+            let Some(target) = self.all[index].as_mut() else { continue };
+            let level = target.queue.put(&mut target.staged, target.workers);
+            target.room = target.queue.capacity().saturating_sub(level.len);
+            if level.len <= target.queue.capacity() / 2 {
+                target.slow = false;
+            }
+            if level.dropped > 0
+                && let Some(suppressed) = target.drops.allow()
+            {
+                tracing::warn!(
+                    handler = target.name,
+                    dropped = target.queue.dropped(),
+                    suppressed,
+                    "the queue is full: QoS 0 messages are dropped"
+                );
+            }
+        }
+    }
+
+    /// Whether reading should wait for a queue that is just full. Waits for handlers that keep up,
+    /// and shortly.
+    pub(super) fn congested(&mut self, now: Instant) -> bool {
+        if self.full.is_empty() {
+            return false;
+        }
+        // Whether there is room shows only once everything is in its queue.
+        self.flush();
+        let since = *self.full_since.get_or_insert(now);
+        let out_of_patience = now.duration_since(since) >= PATIENCE;
+        let all = &mut self.all;
+        self.full.retain(|&index| {
+            let Some(target) = all[index].as_mut() else { return false };
+            if target.queue.await_room() {
+                target.room = target.queue.capacity() - target.queue.capacity() / 2;
+                return false;
+            }
+            target.slow |= out_of_patience;
+            !out_of_patience
+        });
+        if self.full.is_empty() {
+            self.full_since = None;
+        }
+        !self.full.is_empty()
+    }
+
+    /// When waiting for a full queue ends.
+    pub(super) fn patience_ends(&self) -> Option<Instant> {
+        self.full_since.map(|since| since + PATIENCE)
+    }
+
+    /// Those of a message's handlers that have something to do.
+    pub(super) fn busy(&mut self, topic: &str) -> String {
+        let mut found = Vec::new();
+        self.router.find(topic, &mut found);
+        let busy: Vec<&str> = found
+            .iter()
+            .filter_map(|&index| self.all[index].as_ref())
+            .filter(|target| target.queue.load() > 0)
+            .map(|target| target.name.as_str())
+            .collect();
+        busy.join(", ")
+    }
+
+    /// Ends all that take messages from here.
+    pub(super) fn close(&mut self) {
+        for target in self.all.iter().flatten() {
+            target.queue.close();
+        }
+    }
+}

@@ -1,0 +1,158 @@
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::time::Instant;
+
+use super::ticket::Hold;
+use super::wake::Wake;
+use crate::transport::Publish;
+use crate::{Error, QoS, Result};
+
+/// Messages that may wait to be sent, beyond those that wait for their acknowledgement.
+const CAPACITY: usize = 1024;
+
+/// A message that was accepted, and who wants to know how it ends.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) publish: Publish,
+    pub(crate) receipt: Option<oneshot::Sender<Result<()>>>,
+    pub(crate) hold: Option<Hold>,
+    /// When waiting for the acknowledgement ends.
+    pub(crate) deadline: Option<Instant>,
+}
+
+impl Entry {
+    pub(crate) fn new(publish: Publish) -> Self {
+        Self { publish, receipt: None, hold: None, deadline: None }
+    }
+
+    /// The broker has it.
+    pub(crate) fn delivered(self) {
+        self.end(Ok(()));
+    }
+
+    /// It is given up. The message it answers is let go all the same: its handler has run, and
+    /// holding it back would stop all that came after it.
+    pub(crate) fn failed(self, error: Error) {
+        self.end(Err(error));
+    }
+
+    fn end(self, outcome: Result<()>) {
+        if let Some(receipt) = self.receipt {
+            // Whoever published may not be interested in the outcome.
+            let _ = receipt.send(outcome);
+        }
+        if let Some(hold) = self.hold {
+            hold.release();
+        }
+    }
+}
+
+/// Where publishers leave messages and the connection takes them.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    /// `None` once closed.
+    entries: Mutex<Option<VecDeque<Entry>>>,
+    room: Semaphore,
+    wake: Arc<Wake>,
+    link_up: AtomicBool,
+    /// Tells publishers of QoS 0 messages, who wait for room, that the connection went.
+    link: watch::Sender<bool>,
+}
+
+impl Outbox {
+    pub(crate) fn new(wake: Arc<Wake>) -> Self {
+        Self {
+            entries: Mutex::new(Some(VecDeque::new())),
+            room: Semaphore::new(CAPACITY),
+            wake,
+            link_up: AtomicBool::new(false),
+            link: watch::Sender::new(false),
+        }
+    }
+
+    /// Leaves a message, and waits for room if there is none.
+    pub(crate) async fn put(&self, entry: Entry) -> Result<()> {
+        let permit = if entry.publish.qos() == QoS::AtMostOnce {
+            self.room_while_up().await?
+        } else if let Ok(permit) = self.room.try_acquire() {
+            permit
+        } else {
+            self.room.acquire().await.map_err(|_| Error::Stopped)?
+        };
+        permit.forget();
+        self.entries().as_mut().ok_or(Error::Stopped)?.push_back(entry);
+        self.wake.wake();
+        Ok(())
+    }
+
+    async fn room_while_up(&self) -> Result<tokio::sync::SemaphorePermit<'_>> {
+        if self.room.is_closed() {
+            return Err(Error::Stopped);
+        }
+        if !self.link_up.load(Ordering::Acquire) {
+            return Err(Error::Disconnected);
+        }
+        if let Ok(permit) = self.room.try_acquire() {
+            return Ok(permit);
+        }
+        let mut link = self.link.subscribe();
+        tokio::select! {
+            permit = self.room.acquire() => permit.map_err(|_| Error::Stopped),
+            _ = link.wait_for(|up| !up) => Err(Error::Disconnected),
+        }
+    }
+
+    pub(crate) fn set_link(&self, up: bool) {
+        self.link_up.store(up, Ordering::Release);
+        self.link.send_replace(up);
+    }
+
+    /// Takes messages from the front, as long as `take` wants them.
+    pub(crate) fn take_while(
+        &self,
+        mut take: impl FnMut(&Entry) -> bool,
+        into: &mut VecDeque<Entry>,
+    ) {
+        let mut guard = self.entries();
+        let Some(entries) = guard.as_mut() else { return };
+        let before = entries.len();
+        while entries.front().is_some_and(&mut take) {
+            into.extend(entries.pop_front());
+        }
+        let taken = before - entries.len();
+        drop(guard);
+        if taken > 0 {
+            self.room.add_permits(taken);
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries().as_ref().map_or(0, VecDeque::len)
+    }
+
+    /// Gives up what has waited too long.
+    pub(crate) fn expire(&self, now: Instant) -> Vec<Entry> {
+        let mut guard = self.entries();
+        let Some(entries) = guard.as_mut() else { return Vec::new() };
+        let (late, waiting): (Vec<_>, Vec<_>) = std::mem::take(entries)
+            .into_iter()
+            .partition(|entry| entry.deadline.is_some_and(|deadline| deadline <= now));
+        *entries = waiting.into();
+        drop(guard);
+        self.room.add_permits(late.len());
+        late
+    }
+
+    /// Accepts nothing any more, and gives back what is left.
+    pub(crate) fn close(&self) -> VecDeque<Entry> {
+        self.room.close();
+        self.entries().take().unwrap_or_default()
+    }
+
+    fn entries(&self) -> MutexGuard<'_, Option<VecDeque<Entry>>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

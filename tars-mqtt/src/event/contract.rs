@@ -1,0 +1,107 @@
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::{Error, QoS, Result};
+
+/// A kind of message that services agree on: its type, where it is published, and how.
+///
+/// Derived for a struct or an enum that serde can serialize. All parts of `#[event]` are optional:
+///
+/// ```
+/// use serde::{Deserialize, Serialize};
+/// use tars_mqtt::prelude::*;
+///
+/// #[derive(Serialize, Deserialize, Event)]
+/// struct LlmRequest {
+///     text: String,
+/// }
+/// assert_eq!(LlmRequest::TYPE, "llm.request");
+/// assert_eq!(LlmRequest::TOPIC, "llm/request");
+/// assert_eq!((LlmRequest::QOS, LlmRequest::RETAIN), (QoS::AtLeastOnce, false));
+///
+/// #[derive(Serialize, Deserialize, Event)]
+/// #[event("temperature", topic = "sensors/{room}/temperature", qos = 0, retain)]
+/// struct Temperature {
+///     room: String,
+///     celsius: f64,
+/// }
+/// let reading = Temperature { room: "kitchen".into(), celsius: 20.5 };
+/// assert_eq!(reading.topic()?, "sensors/kitchen/temperature");
+/// # Ok::<(), tars_mqtt::Error>(())
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an event",
+    label = "not an event",
+    note = "write #[derive(serde::Serialize, serde::Deserialize, tars_mqtt::Event)] above `{Self}`"
+)]
+pub trait Event {
+    /// The event type in the envelope, dotted: `llm.request`.
+    const TYPE: &'static str;
+
+    /// The topic it is published on. A level `{field}` is filled from the field of that name.
+    const TOPIC: &'static str;
+
+    /// The quality of service it is published with. QoS 1 unless stated.
+    const QOS: QoS = QoS::AtLeastOnce;
+
+    /// Whether the broker keeps the last one for later subscribers (section 3.3.1.3). No unless
+    /// stated.
+    const RETAIN: bool = false;
+
+    /// Whether it travels without an envelope. No unless stated.
+    const BARE: bool = false;
+
+    /// The topic of this one, with its fields filled in.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TopicField`] when a field contains `/`, `+`, `#` or U+0000.
+    fn topic(&self) -> Result<Cow<'static, str>> {
+        Ok(Cow::Borrowed(Self::TOPIC))
+    }
+}
+
+/// Fills a topic from an event's fields: what `#[derive(Event)]` writes into [`Event::topic`].
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct TopicField<'a> {
+    /// The field's name.
+    pub name: &'static str,
+    /// Its value.
+    pub value: &'a dyn DisplayDebug,
+}
+
+/// A value that can stand in a topic.
+#[doc(hidden)]
+pub trait DisplayDebug: fmt::Display {}
+impl<T: fmt::Display + ?Sized> DisplayDebug for T {}
+
+impl fmt::Debug for dyn DisplayDebug + '_ {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl TopicField<'_> {
+    /// Replaces each `{field}` in a topic.
+    pub fn fill(topic: &'static str, fields: &[TopicField<'_>]) -> Result<Cow<'static, str>> {
+        let mut filled = String::with_capacity(topic.len() + 16);
+        for (index, level) in topic.split('/').enumerate() {
+            if index > 0 {
+                filled.push('/');
+            }
+            let name = level.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+            match name.and_then(|name| fields.iter().find(|field| field.name == name)) {
+                None => filled.push_str(level),
+                Some(field) => {
+                    let value = field.value.to_string();
+                    if value.contains(['/', '+', '#', '\0']) {
+                        return Err(Error::TopicField { topic, field: field.name, value });
+                    }
+                    filled.push_str(&value);
+                }
+            }
+        }
+        Ok(Cow::Owned(filled))
+    }
+}

@@ -1,0 +1,14 @@
+//! Typed events and the envelope they travel in.
+
+mod contract;
+mod envelope;
+mod id;
+mod strict;
+mod system;
+
+pub use contract::{Event, TopicField};
+pub use envelope::Envelope;
+pub(crate) use envelope::{Head, encode, now, read_data};
+pub(crate) use id::fresh_id;
+pub(crate) use system::Heartbeat;
+pub use system::{DeadLetter, HealthStatus};

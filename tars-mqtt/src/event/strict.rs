@@ -1,0 +1,352 @@
+//! Deserializes like the deserializer beneath, but refuses fields that the type does not have, at
+//! any depth, and names them.
+//!
+//! serde hands what a derived type does not know to `deserialize_ignored_any`; that call is the
+//! refusal here. So types need no `#[serde(deny_unknown_fields)]` of their own. Where serde first
+//! buffers a value (`flatten`, untagged and internally tagged enums) it does not ask, and unknown
+//! fields pass.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{
+    DeserializeSeed, Deserializer, EnumAccess, Error as _, MapAccess, SeqAccess, VariantAccess,
+    Visitor,
+};
+
+/// Anything of serde's, and the key under which its value stands.
+pub(super) struct Strict<'k, 'de, T> {
+    inner: T,
+    key: Option<&'k Cow<'de, str>>,
+}
+
+impl<T> Strict<'_, '_, T> {
+    pub(super) fn new(inner: T) -> Self {
+        Self { inner, key: None }
+    }
+}
+
+macro_rules! deserialize {
+    ($($method:ident($($arg:ident: $type:ty),*))*) => {$(
+        fn $method<V: Visitor<'de>>(self $(, $arg: $type)*, visitor: V) -> Result<V::Value, D::Error> {
+            self.inner.$method($($arg,)* Strict { inner: visitor, key: self.key })
+        }
+    )*};
+}
+
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<'_, 'de, D> {
+    type Error = D::Error;
+
+    deserialize! {
+        deserialize_any() deserialize_bool() deserialize_i8() deserialize_i16() deserialize_i32()
+        deserialize_i64() deserialize_i128() deserialize_u8() deserialize_u16() deserialize_u32()
+        deserialize_u64() deserialize_u128() deserialize_f32() deserialize_f64() deserialize_char()
+        deserialize_str() deserialize_string() deserialize_bytes() deserialize_byte_buf()
+        deserialize_option() deserialize_unit() deserialize_seq() deserialize_map()
+        deserialize_identifier()
+        deserialize_unit_struct(name: &'static str)
+        deserialize_newtype_struct(name: &'static str)
+        deserialize_tuple(len: usize)
+        deserialize_tuple_struct(name: &'static str, len: usize)
+        deserialize_struct(name: &'static str, fields: &'static [&'static str])
+        deserialize_enum(name: &'static str, variants: &'static [&'static str])
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        match self.key {
+            Some(key) => Err(D::Error::custom(format_args!("unknown field `{key}`"))),
+            None => self.inner.deserialize_ignored_any(visitor),
+        }
+    }
+
+    fn is_human_readable(&self) -> bool {
+        self.inner.is_human_readable()
+    }
+}
+
+macro_rules! visit {
+    ($($method:ident: $type:ty)*) => {$(
+        fn $method<E: serde::de::Error>(self, value: $type) -> Result<V::Value, E> {
+            self.inner.$method(value)
+        }
+    )*};
+}
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for Strict<'_, 'de, V> {
+    type Value = V::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.expecting(f)
+    }
+
+    visit! {
+        visit_bool: bool visit_i8: i8 visit_i16: i16 visit_i32: i32 visit_i64: i64 visit_i128: i128
+        visit_u8: u8 visit_u16: u16 visit_u32: u32 visit_u64: u64 visit_u128: u128 visit_f32: f32
+        visit_f64: f64 visit_char: char visit_str: &str visit_borrowed_str: &'de str
+        visit_string: String visit_bytes: &[u8] visit_borrowed_bytes: &'de [u8]
+        visit_byte_buf: Vec<u8>
+    }
+
+    fn visit_none<E: serde::de::Error>(self) -> Result<V::Value, E> {
+        self.inner.visit_none()
+    }
+
+    fn visit_unit<E: serde::de::Error>(self) -> Result<V::Value, E> {
+        self.inner.visit_unit()
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
+        self.inner.visit_some(Strict { inner, key: self.key })
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
+        self.inner.visit_newtype_struct(Strict { inner, key: self.key })
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
+        self.inner.visit_seq(Strict::new(inner))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
+        self.inner.visit_map(Fields { inner, key: Cow::Borrowed("") })
+    }
+
+    fn visit_enum<A: EnumAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
+        self.inner.visit_enum(Strict::new(inner))
+    }
+}
+
+impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Strict<'_, 'de, S> {
+    type Value = S::Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, inner: D) -> Result<S::Value, D::Error> {
+        self.inner.deserialize(Strict { inner, key: self.key })
+    }
+}
+
+impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Strict<'_, 'de, A> {
+    type Error = A::Error;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, A::Error> {
+        self.inner.next_element_seed(Strict::new(seed))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        self.inner.size_hint()
+    }
+}
+
+impl<'k, 'de, A: EnumAccess<'de>> EnumAccess<'de> for Strict<'k, 'de, A> {
+    type Error = A::Error;
+    type Variant = Strict<'k, 'de, A::Variant>;
+
+    fn variant_seed<S: DeserializeSeed<'de>>(
+        self,
+        seed: S,
+    ) -> Result<(S::Value, Self::Variant), A::Error> {
+        let (value, variant) = self.inner.variant_seed(seed)?;
+        Ok((value, Strict::new(variant)))
+    }
+}
+
+impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Strict<'_, 'de, A> {
+    type Error = A::Error;
+
+    fn unit_variant(self) -> Result<(), A::Error> {
+        self.inner.unit_variant()
+    }
+
+    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, A::Error> {
+        self.inner.newtype_variant_seed(Strict::new(seed))
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, A::Error> {
+        self.inner.tuple_variant(len, Strict::new(visitor))
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, A::Error> {
+        self.inner.struct_variant(fields, Strict::new(visitor))
+    }
+}
+
+/// The fields of a map, remembering the key that was read last.
+struct Fields<'de, A> {
+    inner: A,
+    key: Cow<'de, str>,
+}
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for Fields<'de, A> {
+    type Error = A::Error;
+
+    fn next_key_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, A::Error> {
+        self.inner.next_key_seed(KeyCapture { inner: seed, key: &mut self.key })
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
+        self.inner.next_value_seed(Strict { inner: seed, key: Some(&self.key) })
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        self.inner.size_hint()
+    }
+}
+
+/// Sees a key on its way to the type.
+struct KeyCapture<'k, 'de, T> {
+    inner: T,
+    key: &'k mut Cow<'de, str>,
+}
+
+impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for KeyCapture<'_, 'de, S> {
+    type Value = S::Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, inner: D) -> Result<S::Value, D::Error> {
+        self.inner.deserialize(KeyCapture { inner, key: self.key })
+    }
+}
+
+macro_rules! deserialize_key {
+    ($($method:ident)*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+            self.inner.$method(KeyCapture { inner: visitor, key: self.key })
+        }
+    )*};
+}
+
+macro_rules! deserialize_other {
+    ($($method:ident($($arg:ident: $type:ty),*))*) => {$(
+        fn $method<V: Visitor<'de>>(self $(, $arg: $type)*, visitor: V) -> Result<V::Value, D::Error> {
+            self.inner.$method($($arg,)* visitor)
+        }
+    )*};
+}
+
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for KeyCapture<'_, 'de, D> {
+    type Error = D::Error;
+
+    // Only named fields are ever ignored, and their names are asked for in these ways.
+    deserialize_key! { deserialize_identifier deserialize_str deserialize_string deserialize_any }
+
+    deserialize_other! {
+        deserialize_bool() deserialize_i8() deserialize_i16() deserialize_i32() deserialize_i64()
+        deserialize_i128() deserialize_u8() deserialize_u16() deserialize_u32() deserialize_u64()
+        deserialize_u128() deserialize_f32() deserialize_f64() deserialize_char()
+        deserialize_bytes() deserialize_byte_buf() deserialize_option() deserialize_unit()
+        deserialize_seq() deserialize_map() deserialize_ignored_any()
+        deserialize_unit_struct(name: &'static str)
+        deserialize_newtype_struct(name: &'static str)
+        deserialize_tuple(len: usize)
+        deserialize_tuple_struct(name: &'static str, len: usize)
+        deserialize_struct(name: &'static str, fields: &'static [&'static str])
+        deserialize_enum(name: &'static str, variants: &'static [&'static str])
+    }
+}
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for KeyCapture<'_, 'de, V> {
+    type Value = V::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.expecting(f)
+    }
+
+    fn visit_borrowed_str<E: serde::de::Error>(self, key: &'de str) -> Result<V::Value, E> {
+        *self.key = Cow::Borrowed(key);
+        self.inner.visit_borrowed_str(key)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<V::Value, E> {
+        *self.key = Cow::Owned(key.to_owned());
+        self.inner.visit_str(key)
+    }
+
+    fn visit_string<E: serde::de::Error>(self, key: String) -> Result<V::Value, E> {
+        *self.key = Cow::Owned(key.clone());
+        self.inner.visit_string(key)
+    }
+
+    visit! {
+        visit_bool: bool visit_i64: i64 visit_i128: i128 visit_u64: u64 visit_u128: u128
+        visit_f64: f64 visit_char: char visit_bytes: &[u8] visit_borrowed_bytes: &'de [u8]
+        visit_byte_buf: Vec<u8>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Outer {
+        name: String,
+        #[serde(default)]
+        inner: Vec<Inner>,
+        #[serde(default)]
+        choice: Option<Choice>,
+        #[serde(default)]
+        counts: HashMap<u32, Inner>,
+        #[serde(default)]
+        free: serde_json::Value,
+    }
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Inner {
+        x: i32,
+    }
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    enum Choice {
+        Unit,
+        Struct { a: bool },
+        New(Inner),
+        Tuple(u8, u8),
+    }
+
+    fn read(json: &str) -> Result<Outer, String> {
+        let mut deserializer = serde_json::Deserializer::from_str(json);
+        Outer::deserialize(Strict::new(&mut deserializer)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn known_fields_of_every_shape_are_read() {
+        for json in [
+            r#"{"name": "n"}"#,
+            r#"{"name": "n\n", "inner": [{"x": 1}, {"x": 2}], "counts": {"7": {"x": 1}}}"#,
+            r#"{"name": "n", "choice": "Unit", "free": {"any": ["thing", {"goes": 1}]}}"#,
+            r#"{"name": "n", "choice": {"Struct": {"a": true}}}"#,
+            r#"{"name": "n", "choice": {"New": {"x": 1}}, "free": 7}"#,
+            r#"{"name": "n", "choice": {"Tuple": [1, 2]}}"#,
+        ] {
+            assert_eq!(read(json), serde_json::from_str(json).map_err(|e| e.to_string()), "{json}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_field_is_named_at_any_depth() {
+        for json in [
+            r#"{"name": "n", "bogus": 1}"#,
+            r#"{"bogus": {"a": []}, "name": "n"}"#,
+            r#"{"name": "n", "inner": [{"x": 1}, {"x": 2, "bogus": null}]}"#,
+            r#"{"name": "n", "counts": {"7": {"x": 1, "bogus": 1}}}"#,
+            r#"{"name": "n", "choice": {"Struct": {"a": true, "bogus": 1}}}"#,
+            r#"{"name": "n", "choice": {"New": {"x": 1, "bogus": 1}}}"#,
+            r#"{"name": "n", "b\u006fgus": 1}"#,
+        ] {
+            let error = read(json).unwrap_err();
+            assert!(error.starts_with("unknown field `bogus`"), "{json}: {error}");
+        }
+    }
+}

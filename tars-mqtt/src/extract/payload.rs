@@ -1,0 +1,130 @@
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+
+use super::{Context, EventInfo, FromMessage, Rejection};
+use crate::event::{Envelope, Head, read_data};
+use crate::message::Message;
+use crate::{Event, event};
+
+/// The whole payload as JSON, with no envelope around it.
+///
+/// Fields that `T` does not know are ignored, unless `T` refuses them itself.
+///
+/// ```
+/// use serde::Deserialize;
+/// use tars_mqtt::prelude::*;
+///
+/// #[derive(Deserialize)]
+/// struct Reading {
+///     celsius: f64,
+/// }
+///
+/// #[subscribe("esp32/{room}")]
+/// async fn reading(room: String, Json(reading): Json<Reading>) {
+///     println!("{room}: {} °C", reading.celsius);
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Json<T>(pub T);
+
+fn data<E: Event + DeserializeOwned>(context: &Context) -> Result<E, Rejection> {
+    let payload = context.payload();
+    if E::BARE {
+        return read_data(payload).map_err(|error| unreadable::<E>(&error));
+    }
+    match context.head() {
+        Some(head) => {
+            let found = head.event_type(payload);
+            if found != E::TYPE {
+                return Err(Rejection::new(format!(
+                    "the event is of type `{found}`, and `{}` was expected",
+                    E::TYPE
+                )));
+            }
+            read_data(head.data(payload)).map_err(|error| unreadable::<E>(&error))
+        }
+        None if context.spec().options.accept_bare => {
+            read_data(payload).map_err(|error| unreadable::<E>(&error))
+        }
+        None => Err(not_an_envelope(payload)),
+    }
+}
+
+fn unreadable<E: Event>(error: &serde_json::Error) -> Rejection {
+    Rejection::new(format!("the data is not a `{}`: {error}", E::TYPE))
+}
+
+#[cold]
+fn not_an_envelope(payload: &[u8]) -> Rejection {
+    if payload.is_empty() {
+        return Rejection::new("the payload is empty, and an envelope was expected");
+    }
+    // Parsed again for the reason, which nobody needs when all goes well.
+    match Head::parse(payload) {
+        Err(error) => Rejection::new(format!(
+            "the payload is not an envelope: {error} (if it is meant to come without one, \
+             subscribe with `accept_bare`)"
+        )),
+        Ok(_) => Rejection::new("the payload is not an envelope"),
+    }
+}
+
+impl<E: Event + DeserializeOwned> FromMessage for E {
+    const TAKES_PAYLOAD: bool = true;
+    const EVENT: Option<EventInfo> = Some(EventInfo::of::<E>());
+
+    fn from_message(context: &Context) -> Result<Self, Rejection> {
+        data(context)
+    }
+}
+
+impl<E: Event + DeserializeOwned> FromMessage for Envelope<E> {
+    const TAKES_PAYLOAD: bool = true;
+    const EVENT: Option<EventInfo> = Some(EventInfo::of::<E>());
+
+    fn from_message(context: &Context) -> Result<Self, Rejection> {
+        Ok(event::Envelope {
+            data: data(context)?,
+            id: context.id().to_owned(),
+            event_type: context.event_type().to_owned(),
+            ts: context.ts(),
+            source: context.source().to_owned(),
+        })
+    }
+}
+
+impl<T: DeserializeOwned> FromMessage for Json<T> {
+    const TAKES_PAYLOAD: bool = true;
+
+    fn from_message(context: &Context) -> Result<Self, Rejection> {
+        serde_json::from_slice(context.payload()).map(Self).map_err(|error| {
+            Rejection::new(format!("the payload is not the JSON expected: {error}"))
+        })
+    }
+}
+
+impl FromMessage for Message {
+    const TAKES_PAYLOAD: bool = true;
+
+    fn from_message(context: &Context) -> Result<Self, Rejection> {
+        Ok(context.message().clone())
+    }
+}
+
+impl FromMessage for Bytes {
+    const TAKES_PAYLOAD: bool = true;
+
+    fn from_message(context: &Context) -> Result<Self, Rejection> {
+        Ok(context.payload().clone())
+    }
+}
+
+impl FromMessage for String {
+    const TAKES_PAYLOAD: bool = true;
+
+    fn from_message(context: &Context) -> Result<Self, Rejection> {
+        std::str::from_utf8(context.payload())
+            .map(str::to_owned)
+            .map_err(|error| Rejection::new(format!("the payload is not UTF-8: {error}")))
+    }
+}

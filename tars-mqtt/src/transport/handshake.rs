@@ -1,0 +1,118 @@
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use bytes::Bytes;
+use rumqttc::{ConnectReturnCode, Packet};
+
+use super::codec::to_rumqttc;
+use super::dial::Dialer;
+use super::link::Link;
+use super::traffic::TrafficTap;
+use crate::QoS;
+use crate::config::Config;
+use crate::error::Refusal;
+
+/// How long opening a connection may take, from the name lookup to CONNACK.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why no connection came about.
+#[derive(Debug)]
+pub(crate) enum ConnectError {
+    /// The broker answered, and does not want this client (section 3.2.2.3).
+    Refused(Refusal),
+    /// The broker was not reached, or did not speak MQTT. Worth another try.
+    Failed(String),
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(refusal) => write!(f, "{refusal}"),
+            Self::Failed(reason) => f.write_str(reason),
+        }
+    }
+}
+
+impl From<io::Error> for ConnectError {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+/// The message that the broker publishes if this client vanishes (section 3.1.2.5).
+#[derive(Clone, Debug)]
+pub(crate) struct LastWill {
+    pub(crate) topic: String,
+    pub(crate) payload: Bytes,
+}
+
+/// A connection that the broker has accepted.
+pub(crate) struct Opened {
+    pub(crate) link: Link,
+    /// Whether the broker kept the session of an earlier connection.
+    pub(crate) session_present: bool,
+}
+
+/// Reaches the broker and introduces this client.
+pub(crate) async fn open(
+    dialer: &Dialer,
+    config: &Config,
+    will: Option<LastWill>,
+    tap: TrafficTap,
+) -> Result<Opened, ConnectError> {
+    let opening = async {
+        let stream = dialer.dial().await?;
+        let mut link = Link::new(stream, config.packet_limit(), tap);
+        link.send(Packet::Connect(connect(config, will)));
+        loop {
+            if let Some(packet) =
+                link.next_raw(config.packet_limit()).map_err(ConnectError::Failed)?
+            {
+                return accepted(link, packet);
+            }
+            link.drive(true).await?;
+        }
+    };
+    tokio::time::timeout(CONNECT_TIMEOUT, opening).await.unwrap_or_else(|_| {
+        Err(ConnectError::Failed(format!("no answer within {CONNECT_TIMEOUT:?}")))
+    })
+}
+
+fn connect(config: &Config, will: Option<LastWill>) -> rumqttc::Connect {
+    let mut connect = rumqttc::Connect::new(config.client_id());
+    connect.keep_alive = u16::try_from(config.keep_alive_interval().as_secs()).unwrap_or(u16::MAX);
+    connect.clean_session = config.is_clean_session();
+    connect.last_will = will.map(|will| rumqttc::LastWill {
+        topic: will.topic,
+        message: will.payload,
+        qos: to_rumqttc(QoS::AtLeastOnce),
+        retain: true,
+    });
+    if let Some((user, password)) = config.login() {
+        connect.set_login(user, password.unwrap_or_default());
+    }
+    connect
+}
+
+fn accepted(link: Link, packet: Packet) -> Result<Opened, ConnectError> {
+    let ack = match packet {
+        Packet::ConnAck(ack) => ack,
+        other => {
+            return Err(ConnectError::Failed(format!("{other:?} where CONNACK was expected")));
+        }
+    };
+    let refusal = match ack.code {
+        ConnectReturnCode::Success => {
+            return Ok(Opened { link, session_present: ack.session_present });
+        }
+        ConnectReturnCode::RefusedProtocolVersion => Refusal::ProtocolVersion,
+        ConnectReturnCode::BadClientId => Refusal::ClientId,
+        ConnectReturnCode::BadUserNamePassword => Refusal::Credentials,
+        ConnectReturnCode::NotAuthorized => Refusal::NotAuthorized,
+        ConnectReturnCode::ServiceUnavailable => {
+            return Err(ConnectError::Failed("the broker says it is unavailable".to_owned()));
+        }
+    };
+    Err(ConnectError::Refused(refusal))
+}

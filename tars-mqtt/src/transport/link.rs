@@ -1,0 +1,210 @@
+use std::future::Future as _;
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+
+use bytes::{Buf, BytesMut};
+use rumqttc::{Packet, SubscribeFilter};
+use tokio::io::{AsyncReadExt as _, AsyncWrite as _};
+
+use super::codec::{Decoder, Publish, Received, shown, to_rumqttc};
+use super::dial::Stream;
+use super::traffic::{Direction, TrafficTap};
+use crate::QoS;
+
+/// Read at once at the most. Small enough that a message which is kept for long does not keep much
+/// else in memory, large enough for some hundred messages a system call.
+const READ_CHUNK: usize = 32 * 1024;
+
+/// Unsent bytes from which on nothing more is taken from the outbox.
+const WRITE_LIMIT: usize = 64 * 1024;
+
+/// An open connection: bytes in, bytes out, packets between them.
+pub(crate) struct Link {
+    stream: Box<dyn Stream>,
+    decoder: Decoder,
+    read: BytesMut,
+    write: BytesMut,
+    /// Bytes were handed to the stream that it may hold back until it is flushed.
+    unflushed: bool,
+    tap: TrafficTap,
+}
+
+/// Which acknowledgement goes out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ack {
+    /// PUBACK: a QoS 1 message is done with.
+    Publish(u16),
+    /// PUBREC: a QoS 2 message is done with.
+    Received(u16),
+    /// PUBREL: our QoS 2 message may be released.
+    Release(u16),
+    /// PUBCOMP: the broker's QoS 2 message is released.
+    Complete(u16),
+}
+
+impl Link {
+    pub(super) fn new(stream: Box<dyn Stream>, max_packet_size: usize, tap: TrafficTap) -> Self {
+        Self {
+            stream,
+            decoder: Decoder::new(max_packet_size),
+            read: BytesMut::new(),
+            write: BytesMut::new(),
+            unflushed: false,
+            tap,
+        }
+    }
+
+    /// Reads and writes until something has arrived, or until everything has been written when
+    /// there was something to write. Returns the number of bytes read. With `reading` off only
+    /// writes.
+    ///
+    /// Cancelling it loses nothing.
+    pub(crate) async fn drive(&mut self, reading: bool) -> io::Result<usize> {
+        std::future::poll_fn(|context| self.poll_drive(context, reading)).await
+    }
+
+    fn poll_drive(&mut self, context: &mut Context<'_>, reading: bool) -> Poll<io::Result<usize>> {
+        let had_unsent = self.has_unsent();
+        while !self.write.is_empty() {
+            match Pin::new(&mut self.stream).poll_write(context, &self.write) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(written)) => {
+                    self.write.advance(written);
+                    self.unflushed = true;
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => break,
+            }
+        }
+        if self.unflushed && Pin::new(&mut self.stream).poll_flush(context)?.is_ready() {
+            self.unflushed = false;
+        }
+        if reading {
+            match self.poll_read(context) {
+                Poll::Ready(Ok(0)) => {
+                    return Poll::Ready(Err(io::Error::new(
+                        io::ErrorKind::UnexpectedEof,
+                        "the broker closed the connection",
+                    )));
+                }
+                Poll::Ready(result) => return Poll::Ready(result),
+                Poll::Pending => {}
+            }
+        }
+        if had_unsent && !self.has_unsent() { Poll::Ready(Ok(0)) } else { Poll::Pending }
+    }
+
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.read.capacity() - self.read.len() < READ_CHUNK / 4 {
+            self.read.reserve(READ_CHUNK);
+        }
+        pin!(self.stream.read_buf(&mut self.read)).poll(context)
+    }
+
+    /// The next packet that has arrived whole.
+    pub(crate) fn next(&mut self) -> Result<Option<Received>, String> {
+        let received = self.decoder.decode(&mut self.read)?;
+        if let Some(received) = &received {
+            self.tap.show(Direction::Incoming, || shown(received));
+        }
+        Ok(received)
+    }
+
+    /// The next packet before the session begins: the broker's answer to CONNECT.
+    pub(super) fn next_raw(&mut self, max: usize) -> Result<Option<Packet>, String> {
+        match Packet::read(&mut self.read, max) {
+            Ok(packet) => {
+                self.tap.show(Direction::Incoming, || Some(packet.clone()));
+                Ok(Some(packet))
+            }
+            Err(rumqttc::mqttbytes::Error::InsufficientBytes(_)) => Ok(None),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    pub(crate) fn has_unsent(&self) -> bool {
+        !self.write.is_empty() || self.unflushed
+    }
+
+    /// Whether more can be queued for writing without the buffer growing beyond its bound.
+    pub(crate) fn has_room(&self) -> bool {
+        self.write.len() < WRITE_LIMIT
+    }
+
+    pub(crate) fn publish(&mut self, publish: &mut Publish, id: u16, dup: bool) {
+        publish.0.pkid = id;
+        publish.0.dup = dup;
+        if let Err(error) = publish.0.write(&mut self.write) {
+            // Sizes are checked when a message is handed in, and ids are never 0.
+            tracing::error!(topic = publish.topic(), %error, "a message could not be encoded");
+            return;
+        }
+        self.tap.show(Direction::Outgoing, || Some(Packet::Publish(publish.0.clone())));
+    }
+
+    pub(crate) fn acknowledge(&mut self, ack: Ack) {
+        // Four bytes each (sections 3.4 to 3.7).
+        let (first, id) = match ack {
+            Ack::Publish(id) => (0x40, id),
+            Ack::Received(id) => (0x50, id),
+            Ack::Release(id) => (0x62, id),
+            Ack::Complete(id) => (0x70, id),
+        };
+        let [high, low] = id.to_be_bytes();
+        self.write.extend_from_slice(&[first, 2, high, low]);
+        self.tap.show(Direction::Outgoing, || {
+            Some(match ack {
+                Ack::Publish(id) => Packet::PubAck(rumqttc::PubAck::new(id)),
+                Ack::Received(id) => Packet::PubRec(rumqttc::PubRec::new(id)),
+                Ack::Release(id) => Packet::PubRel(rumqttc::PubRel::new(id)),
+                Ack::Complete(id) => Packet::PubComp(rumqttc::PubComp::new(id)),
+            })
+        });
+    }
+
+    pub(crate) fn subscribe<'a>(&mut self, id: u16, filters: impl Iterator<Item = (&'a str, QoS)>) {
+        let filters = filters
+            .map(|(filter, qos)| SubscribeFilter::new(filter.to_owned(), to_rumqttc(qos)))
+            .collect();
+        self.send(Packet::Subscribe(rumqttc::Subscribe { pkid: id, filters }));
+    }
+
+    pub(crate) fn unsubscribe(&mut self, id: u16, filters: Vec<String>) {
+        self.send(Packet::Unsubscribe(rumqttc::Unsubscribe { pkid: id, topics: filters }));
+    }
+
+    pub(crate) fn ping(&mut self) {
+        self.send(Packet::PingReq);
+    }
+
+    pub(crate) fn disconnect(&mut self) {
+        self.send(Packet::Disconnect);
+    }
+
+    pub(crate) fn send(&mut self, packet: Packet) {
+        match packet.write(&mut self.write, usize::MAX) {
+            Ok(_) => self.tap.show(Direction::Outgoing, || Some(without_password(packet))),
+            Err(error) => tracing::error!(%error, "a packet could not be encoded"),
+        }
+    }
+
+    /// Ends the stream in order, so that what was written last still arrives.
+    pub(crate) async fn close(mut self) -> io::Result<()> {
+        while self.has_unsent() {
+            self.drive(false).await?;
+        }
+        std::future::poll_fn(|context| Pin::new(&mut self.stream).poll_shutdown(context)).await
+    }
+}
+
+/// The packet as it may be shown.
+fn without_password(mut packet: Packet) -> Packet {
+    if let Packet::Connect(connect) = &mut packet
+        && let Some(login) = &mut connect.login
+        && !login.password.is_empty()
+    {
+        "***".clone_into(&mut login.password);
+    }
+    packet
+}
