@@ -14,6 +14,10 @@ use crate::transport::Dialer;
 
 impl App {
     /// Starts to connect, with all handlers waiting for messages.
+    #[cfg_attr(
+        not(feature = "embedded-broker"),
+        expect(clippy::unused_async, reason = "a broker takes time to start")
+    )]
     pub(super) async fn launch(self) -> Result<Running> {
         let config = self.config;
         config.validate()?;
@@ -23,9 +27,10 @@ impl App {
         plan::check(&self.handlers, &self.states)?;
         plan::announce(&self.handlers);
         #[cfg(feature = "embedded-broker")]
-        let broker = match config.wants_embedded_broker() {
-            true => embedded_broker(config.url()).await?,
-            false => None,
+        let broker = if config.wants_embedded_broker() {
+            embedded_broker(config.url()).await?
+        } else {
+            None
         };
         let dialer = match self.dialer {
             Some(dialer) => dialer,

@@ -19,6 +19,7 @@ impl<'a> Health<'a> {
     /// # Errors
     ///
     /// [`Error::Stopped`] once the client has shut down.
+    #[expect(clippy::unused_async, reason = "as all that speaks to the broker")]
     pub async fn ok(self, event: impl Into<String>) -> Result<()> {
         self.report(HealthReport { ok: true, event: Some(event.into()), err: None })
     }
@@ -28,6 +29,7 @@ impl<'a> Health<'a> {
     /// # Errors
     ///
     /// [`Error::Stopped`] once the client has shut down.
+    #[expect(clippy::unused_async, reason = "as all that speaks to the broker")]
     pub async fn failing(self, reason: impl Into<String>) -> Result<()> {
         self.report(HealthReport { ok: false, event: None, err: Some(reason.into()) })
     }

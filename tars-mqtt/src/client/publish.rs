@@ -11,7 +11,6 @@ use crate::{Error, Event, QoS, Result};
 
 /// Says how a message that was accepted has ended. May be dropped: the message is sent all the same.
 #[derive(Debug)]
-#[must_use = "dropping it is fine; write `let _ = …` to say so"]
 pub struct Receipt(pub(super) oneshot::Receiver<Result<()>>);
 
 impl Receipt {

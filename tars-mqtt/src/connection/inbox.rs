@@ -134,6 +134,11 @@ impl Inbox {
         self.handling.clear();
     }
 
+    /// Whether everything that came is acknowledged.
+    pub(super) fn is_empty(&self) -> bool {
+        self.unacknowledged.is_empty()
+    }
+
     /// Bytes that the broker waits to have acknowledged.
     pub(super) fn bytes(&self) -> usize {
         self.bytes

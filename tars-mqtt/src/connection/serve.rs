@@ -20,6 +20,9 @@ const MAX_UNACKNOWLEDGED_BYTES: usize = 64 * 1024 * 1024;
 /// A message that holds up the others for this long is named in a warning.
 const STALL: Duration = Duration::from_secs(10);
 
+/// Fewer bytes than this at once are a packet or a few, not a stream of them.
+const LITTLE: usize = 4096;
+
 /// Of the time for a shutdown, what is kept for the goodbye.
 const GOODBYE: Duration = Duration::from_millis(500);
 
@@ -31,6 +34,8 @@ struct Serving {
     /// Of the message that was last named as holding up the others.
     warned_of: Option<Instant>,
     next_expiry: Option<Instant>,
+    /// The last packets came one by one: the broker may wait until it knows that they have come.
+    read_little: bool,
 }
 
 impl Task {
@@ -43,6 +48,7 @@ impl Task {
             healthy: false,
             warned_of: None,
             next_expiry: self.config.publish_limit().map(|_| now),
+            read_little: false,
         };
         let mut timer = pin!(tokio::time::sleep_until(now));
         loop {
@@ -66,7 +72,14 @@ impl Task {
         if !waits_for_room {
             self.take_in(&mut serving.link, now)?;
         }
+        self.tell_of_health(serving, now);
         self.write(serving, now);
+        if std::mem::take(&mut serving.read_little)
+            && self.inbox.is_empty()
+            && !serving.link.has_unsent()
+        {
+            serving.link.acknowledge_at_once();
+        }
         if self.stop.is_some() && self.is_time_to_leave(now) {
             return Ok(false);
         }
@@ -83,6 +96,7 @@ impl Task {
                 let now = Instant::now();
                 if read > 0 {
                     serving.vitals.heard(now);
+                    serving.read_little = read < LITTLE;
                 }
             }
             () = self.wake.woken() => {}
@@ -226,6 +240,10 @@ impl Task {
             serving.next_expiry = Some(now + EXPIRY_TICK);
             self.expire();
         }
+        Ok(())
+    }
+
+    fn tell_of_health(&mut self, serving: &mut Serving, now: Instant) {
         if !serving.healthy && self.subscriptions.all_granted() {
             serving.healthy = true;
             self.healthy();
@@ -236,7 +254,6 @@ impl Task {
         {
             self.outgoing.push_status(entry);
         }
-        Ok(())
     }
 
     fn healthy(&mut self) {

@@ -32,7 +32,7 @@ pub(super) struct Subscriptions {
 
 #[derive(Debug)]
 struct Filter {
-    filter: String,
+    text: String,
     qos: QoS,
     wanted_by: Vec<Subscriber>,
     progress: Progress,
@@ -87,7 +87,7 @@ impl Subscriptions {
     /// Wants a filter. One that is there already is subscribed again, so that what the broker has
     /// retained comes once more, for the new subscriber.
     pub(super) fn add(&mut self, filter: &str, qos: QoS, subscriber: Subscriber) {
-        if let Some(known) = self.filters.iter_mut().find(|known| known.filter == filter) {
+        if let Some(known) = self.filters.iter_mut().find(|known| known.text == filter) {
             known.qos = known.qos.max(qos);
             known.wanted_by.push(subscriber);
             known.progress = Progress::Wanted;
@@ -95,7 +95,7 @@ impl Subscriptions {
         }
         self.unwanted.retain(|unwanted| unwanted != filter);
         self.filters.push(Filter {
-            filter: filter.to_owned(),
+            text: filter.to_owned(),
             qos,
             wanted_by: vec![subscriber],
             progress: Progress::Wanted,
@@ -128,7 +128,7 @@ impl Subscriptions {
         self.filters.retain(|filter| {
             let keep = !filter.wanted_by.is_empty();
             if !keep {
-                unwanted.push(filter.filter.clone());
+                unwanted.push(filter.text.clone());
             }
             keep
         });
@@ -137,7 +137,7 @@ impl Subscriptions {
     /// Gives up filters that an earlier version of the service may have left with the broker.
     pub(super) fn drop_leftovers(&mut self, candidates: Vec<String>) {
         for candidate in candidates {
-            if !self.filters.iter().any(|filter| filter.filter == candidate) {
+            if !self.filters.iter().any(|filter| filter.text == candidate) {
                 self.unwanted.push(candidate);
             }
         }
@@ -148,8 +148,8 @@ impl Subscriptions {
         while let Some(id) = self.next_batch(ids) {
             let batch = self.subscribing.get(&id);
             let filters = batch.into_iter().flatten().filter_map(|wanted| {
-                let known = self.filters.iter().find(|known| known.filter == *wanted)?;
-                Some((known.filter.as_str(), known.qos))
+                let known = self.filters.iter().find(|known| known.text == *wanted)?;
+                Some((known.text.as_str(), known.qos))
             });
             link.subscribe(id, filters);
             self.deadline.get_or_insert(now + ANSWER_TIMEOUT);
@@ -169,11 +169,11 @@ impl Subscriptions {
         let mut batch = Vec::new();
         for filter in &mut self.filters {
             let fits = batch.is_empty()
-                || (batch.len() < MAX_FILTERS && bytes + filter.filter.len() <= MAX_BYTES);
+                || (batch.len() < MAX_FILTERS && bytes + filter.text.len() <= MAX_BYTES);
             if filter.progress == Progress::Wanted && fits {
-                bytes += filter.filter.len();
+                bytes += filter.text.len();
                 filter.progress = Progress::Sent;
-                batch.push(filter.filter.clone());
+                batch.push(filter.text.clone());
             }
         }
         if batch.is_empty() {
@@ -218,7 +218,7 @@ impl Subscriptions {
         }
         let mut answer = Answer::default();
         for (filter, granted) in batch.iter().zip(granted) {
-            let known = self.filters.iter_mut().find(|known| known.filter == *filter);
+            let known = self.filters.iter_mut().find(|known| known.text == *filter);
             let Some(known) = known.filter(|known| known.progress == Progress::Sent) else {
                 continue;
             };
@@ -269,12 +269,12 @@ impl Subscriptions {
     /// The filters of subscribers that end with the process.
     pub(super) fn passing(&self) -> Vec<String> {
         let passing = |filter: &&Filter| filter.wanted_by.iter().all(|wants| wants.passing);
-        self.filters.iter().filter(passing).map(|filter| filter.filter.clone()).collect()
+        self.filters.iter().filter(passing).map(|filter| filter.text.clone()).collect()
     }
 
     /// All filters that are not shared with other clients.
     pub(super) fn plain_filters(&self) -> impl Iterator<Item = &str> {
-        self.filters.iter().map(|filter| filter.filter.as_str()).filter(|filter| !is_shared(filter))
+        self.filters.iter().map(|filter| filter.text.as_str()).filter(|filter| !is_shared(filter))
     }
 
     /// What was under way is not answered any more.
@@ -309,7 +309,7 @@ impl Subscriptions {
 
 impl Filter {
     fn refuse(&mut self, answer: &mut Answer) {
-        let filter = &self.filter;
+        let filter = &self.text;
         self.wanted_by.retain_mut(|subscriber| {
             let refused =
                 RefusedFilter { filter: filter.clone(), subscriber: subscriber.name.clone() };
@@ -361,7 +361,7 @@ mod tests {
                 .collect(),
         );
         let filters: Vec<&str> =
-            subscriptions.filters.iter().map(|filter| filter.filter.as_str()).collect();
+            subscriptions.filters.iter().map(|filter| filter.text.as_str()).collect();
         assert_eq!(filters, ["a/#", "$SYS/#", "c", "$share/g/a/b"]);
     }
 

@@ -86,9 +86,9 @@ impl Dedupe {
     }
 
     /// A message has been handled, and counts as seen from now on.
-    pub(crate) fn handled(&self, key: Key, ticket: Option<Arc<Ticket>>) {
+    pub(crate) fn handled(&self, key: Key, ticket: Option<&Arc<Ticket>>) {
         let mut seen = self.seen();
-        let before = seen.messages.insert(key, State::Handled(ticket.clone()));
+        let before = seen.messages.insert(key, State::Handled(ticket.cloned()));
         seen.handled.push_back((Instant::now(), key));
         while seen.handled.len() > self.max_entries {
             if let Some((_, oldest)) = seen.handled.pop_front() {
@@ -97,7 +97,9 @@ impl Dedupe {
         }
         drop(seen);
         if let Some(State::Running(copies)) = before {
-            copies.into_iter().for_each(|copy| follow(ticket.as_deref(), copy));
+            for copy in copies {
+                follow(ticket.map(Arc::as_ref), copy);
+            }
         }
     }
 
@@ -175,7 +177,7 @@ mod tests {
         let first = run(dedupe.begin(key, first));
         let (copy, copy_ticket) = job();
         assert!(matches!(dedupe.begin(key, copy), Verdict::Copy));
-        dedupe.handled(key, Some(first_ticket));
+        dedupe.handled(key, Some(&first_ticket));
         assert!(!copy_ticket.is_done());
         first.hold.unwrap().release();
         assert!(copy_ticket.is_done());

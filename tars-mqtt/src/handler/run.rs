@@ -42,7 +42,7 @@ pub(super) async fn see_to<H: Handler>(worker: &Worker, job: Job) {
     let outcome = attempts::<H>(worker, &mut context).await;
     if let Some((dedupe, key)) = key {
         match outcome {
-            Outcome::Handled => dedupe.handled(key, ticket),
+            Outcome::Handled => dedupe.handled(key, ticket.as_ref()),
             Outcome::Failed(..) | Outcome::Abandoned => {
                 for copy in dedupe.failed(key) {
                     worker.queue.put_back(copy);
@@ -146,8 +146,8 @@ fn report(worker: &Worker, context: &Context, failure: &Failure, attempts: u32) 
     let handler = worker.scope.spec.name;
     let (topic, id, qos, retain) =
         (context.topic(), context.id(), context.qos().level(), context.retain());
-    match failure {
-        Failure::Rejected(reason) => tracing::warn!(
+    if let Failure::Rejected(reason) = failure {
+        tracing::warn!(
             handler,
             topic,
             id,
@@ -155,10 +155,9 @@ fn report(worker: &Worker, context: &Context, failure: &Failure, attempts: u32) 
             retain,
             suppressed,
             "a message was refused: {reason}"
-        ),
-        failure => {
-            tracing::error!(handler, topic, id, attempts, suppressed, "a handler failed: {failure}")
-        }
+        );
+    } else {
+        tracing::error!(handler, topic, id, attempts, suppressed, "a handler failed: {failure}");
     }
 }
 

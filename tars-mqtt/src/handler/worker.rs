@@ -54,9 +54,9 @@ async fn work<H: Handler>(worker: Arc<Worker>) {
         let mut since = Instant::now();
         let mut owed = false;
         while let Some(job) = jobs.pop_front() {
-            let ((), owes) = worker.wake().holding_back(see_to::<H>(&worker, job)).await;
+            let ((), more) = worker.wake().holding_back(see_to::<H>(&worker, job)).await;
             worker.queue.done();
-            owed |= owes;
+            owed |= more;
             if owed && since.elapsed() > PATIENCE {
                 owed = false;
                 worker.wake().wake();

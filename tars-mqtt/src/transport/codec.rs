@@ -96,42 +96,54 @@ impl Decoder {
     /// The next whole packet, `None` when more bytes are needed. An error means that the stream
     /// cannot be followed any further.
     pub(super) fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<Received>, String> {
-        loop {
+        if self.skip > 0 {
+            let skipped = self.skip.min(buffer.len());
+            buffer.advance(skipped);
+            self.skip -= skipped;
             if self.skip > 0 {
-                let skipped = self.skip.min(buffer.len());
-                buffer.advance(skipped);
-                self.skip -= skipped;
-                if self.skip > 0 {
-                    return Ok(None);
-                }
-            }
-            let Some(header) = Header::parse(buffer)? else { return Ok(None) };
-            let size = header.len + header.remaining;
-            if size > self.max_packet_size {
-                if header.kind() != PUBLISH {
-                    return Err(format!(
-                        "a packet of type {} with {size} bytes, over the limit of {}",
-                        header.kind(),
-                        self.max_packet_size
-                    ));
-                }
-                let Some(unreadable) = oversized(buffer, header, self.max_packet_size)? else {
-                    return Ok(None);
-                };
-                self.skip = size;
-                return Ok(Some(Received::Unreadable(unreadable)));
-            }
-            if buffer.len() < size {
-                buffer.reserve(size - buffer.len());
                 return Ok(None);
             }
-            let mut frame = buffer.split_to(size);
-            if header.kind() == PUBLISH {
-                return publish(&header, frame.freeze()).map(Some);
-            }
-            let packet = Packet::read(&mut frame, size).map_err(|error| error.to_string())?;
-            return received(packet).map(Some);
         }
+        let Some(header) = Header::parse(buffer)? else { return Ok(None) };
+        let size = header.len + header.remaining;
+        if size > self.max_packet_size {
+            return self.begin_skipping(buffer, header, size);
+        }
+        if buffer.len() < size {
+            buffer.reserve(size - buffer.len());
+            return Ok(None);
+        }
+        let mut frame = buffer.split_to(size);
+        if header.kind() == PUBLISH {
+            return publish(header, frame.freeze()).map(Some);
+        }
+        let packet = Packet::read(&mut frame, size).map_err(|error| error.to_string())?;
+        received(packet).map(Some)
+    }
+
+    /// A PUBLISH over the limit is passed over, so that it can be acknowledged: otherwise it would
+    /// come again with every connection.
+    fn begin_skipping(
+        &mut self,
+        buffer: &[u8],
+        header: Header,
+        size: usize,
+    ) -> Result<Option<Received>, String> {
+        let limit = self.max_packet_size;
+        if header.kind() != PUBLISH {
+            let kind = header.kind();
+            return Err(format!("a packet of type {kind} with {size} bytes; the limit is {limit}"));
+        }
+        let Some(variable) = Variable::parse(buffer, header)? else { return Ok(None) };
+        self.skip = size;
+        Ok(Some(Received::Unreadable(Unreadable {
+            id: variable.id,
+            qos: header.qos()?,
+            topic: String::from_utf8_lossy(&buffer[variable.topic]).into_owned(),
+            reason: format!(
+                "its packet has {size} bytes, over the limit of {limit}; raise MQTT_MAX_PACKET_SIZE"
+            ),
+        })))
     }
 }
 
@@ -205,8 +217,8 @@ impl Variable {
     }
 }
 
-fn publish(header: &Header, frame: Bytes) -> Result<Received, String> {
-    let Some(variable) = Variable::parse(&frame, *header)? else {
+fn publish(header: Header, frame: Bytes) -> Result<Received, String> {
+    let Some(variable) = Variable::parse(&frame, header)? else {
         return Err("a PUBLISH that ends before its topic".to_owned());
     };
     let qos = header.qos()?;
@@ -227,19 +239,6 @@ fn publish(header: &Header, frame: Bytes) -> Result<Received, String> {
     let retain = header.first & 1 != 0;
     let dup = header.first & 8 != 0;
     Ok(Received::Publish { id: variable.id, message: Message { topic, payload, qos, retain, dup } })
-}
-
-fn oversized(buffer: &[u8], header: Header, limit: usize) -> Result<Option<Unreadable>, String> {
-    let Some(variable) = Variable::parse(buffer, header)? else { return Ok(None) };
-    Ok(Some(Unreadable {
-        id: variable.id,
-        qos: header.qos()?,
-        topic: String::from_utf8_lossy(&buffer[variable.topic]).into_owned(),
-        reason: format!(
-            "its packet has {} bytes, over the limit of {limit}; raise MQTT_MAX_PACKET_SIZE",
-            header.len + header.remaining
-        ),
-    }))
 }
 
 fn received(packet: Packet) -> Result<Received, String> {

@@ -123,6 +123,11 @@ impl Link {
         }
     }
 
+    /// Nothing will be written soon that could carry the system's acknowledgement of what has come.
+    pub(crate) fn acknowledge_at_once(&self) {
+        self.stream.acknowledge_at_once();
+    }
+
     pub(crate) fn has_unsent(&self) -> bool {
         !self.write.is_empty() || self.unflushed
     }

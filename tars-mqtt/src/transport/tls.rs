@@ -5,6 +5,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::dial::Stream;
 use super::handshake::ConnectError;
@@ -49,6 +50,12 @@ pub(super) fn client_config(config: &Config) -> Result<Arc<ClientConfig>> {
         None => builder.with_no_client_auth(),
     };
     Ok(Arc::new(client))
+}
+
+impl Stream for TlsStream<Box<dyn Stream>> {
+    fn acknowledge_at_once(&self) {
+        self.get_ref().0.acknowledge_at_once();
+    }
 }
 
 pub(super) async fn connect(

@@ -39,6 +39,12 @@ struct Frames {
     arrived: Bytes,
 }
 
+impl Stream for Frames {
+    fn acknowledge_at_once(&self) {
+        self.socket.get_ref().acknowledge_at_once();
+    }
+}
+
 fn broken(error: WsError) -> io::Error {
     match error {
         WsError::Io(error) => error,

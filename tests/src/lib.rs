@@ -1,0 +1,33 @@
+//! What the tests stand on: brokers to run against, a server that a test drives packet by packet, a
+//! relay that breaks connections, and an independent client that looks on.
+//!
+//! Everything here panics when it does not get what a test needs.
+
+#![allow(clippy::missing_panics_doc, clippy::must_use_candidate)]
+
+mod brokers;
+mod mosquitto;
+mod relay;
+mod scripted;
+mod spy;
+mod wait;
+
+pub use brokers::{Broker, on_each_broker};
+pub use mosquitto::Mosquitto;
+pub use relay::Relay;
+pub use scripted::{Connection, ScriptedServer};
+pub use spy::{Spy, json};
+pub use wait::{LIMIT, eventually, within};
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A client id that no other test uses.
+pub fn unique_id(name: &str) -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("{name}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// An envelope as another service would send it.
+pub fn envelope(event_type: &str, id: &str, data: &str) -> String {
+    format!(r#"{{"id":"{id}","type":"{event_type}","ts":1.5,"source":"tests","data":{data}}}"#)
+}

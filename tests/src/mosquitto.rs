@@ -1,0 +1,126 @@
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+
+use crate::eventually;
+
+/// Set where mosquitto must be there, so that no test against it is left out unnoticed.
+const REQUIRED: &str = "TARS_MQTT_REQUIRE_MOSQUITTO";
+
+/// A mosquitto of its own for one test, in a process.
+pub struct Mosquitto {
+    program: PathBuf,
+    port: u16,
+    folder: TempDir,
+    process: Option<Child>,
+}
+
+impl Mosquitto {
+    /// Starts one on a free port. `None`, and said on standard error, where it is not installed.
+    pub async fn start() -> Option<Self> {
+        Self::start_with("allow_anonymous true\n").await
+    }
+
+    /// Starts one with further lines in its configuration.
+    pub async fn start_with(settings: &str) -> Option<Self> {
+        let Some(program) = find() else {
+            assert!(
+                std::env::var_os(REQUIRED).is_none(),
+                "mosquitto is not installed, and {REQUIRED} is set: apt-get install mosquitto"
+            );
+            // Past the test harness, which would keep it to itself.
+            let _ = writeln!(
+                std::io::stderr(),
+                "NOT RUN: a test against mosquitto, which is not installed"
+            );
+            return None;
+        };
+        let folder = TempDir::new().expect("a temporary folder");
+        let port = free_port();
+        let path = folder.path().display();
+        let config = format!(
+            "listener {port} 127.0.0.1\npersistence true\npersistence_location {path}/\n\
+             autosave_interval 1\nautosave_on_changes true\nmax_queued_messages 0\n\
+             log_type none\n{settings}"
+        );
+        std::fs::write(folder.path().join("mosquitto.conf"), config).expect("a configuration");
+        let mut broker = Self { program, port, folder, process: None };
+        broker.restart().await;
+        Some(broker)
+    }
+
+    /// Starts it again, on the same port and with what it had stored.
+    pub async fn restart(&mut self) {
+        self.kill();
+        let process = Command::new(&self.program)
+            .arg("-c")
+            .arg(self.folder.path().join("mosquitto.conf"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("mosquitto starts");
+        self.process = Some(process);
+        let address = format!("127.0.0.1:{}", self.port);
+        let mut up = false;
+        while !up {
+            up = TcpStream::connect(&address).await.is_ok();
+            if !up {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+                let ended = self.process.as_mut().and_then(|child| child.try_wait().ok().flatten());
+                assert!(ended.is_none(), "mosquitto ended: {ended:?}");
+            }
+        }
+    }
+
+    /// Ends it in order, so that it stores what it has.
+    pub async fn stop(&mut self) {
+        if let Some(process) = &mut self.process {
+            let id = process.id().to_string();
+            let told = Command::new("kill").arg("-TERM").arg(id).status().expect("kill runs");
+            assert!(told.success());
+            eventually("mosquitto ends", || process.try_wait().is_ok_and(|end| end.is_some()))
+                .await;
+            self.process = None;
+        }
+    }
+
+    /// Ends it at once, with SIGKILL.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            // It may have ended by itself.
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub fn url(&self) -> String {
+        format!("mqtt://127.0.0.1:{}", self.port)
+    }
+}
+
+impl Drop for Mosquitto {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn find() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(["/usr/sbin".into(), "/usr/local/sbin".into()])
+        .map(|folder| folder.join("mosquitto"))
+        .find(|program| program.is_file())
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("its address").port()
+}

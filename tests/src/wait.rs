@@ -1,0 +1,31 @@
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout};
+
+/// How long a test waits for anything before it fails.
+pub const LIMIT: Duration = Duration::from_secs(20);
+
+/// Waits for something that must come.
+#[track_caller]
+pub fn within<F: Future>(what: &str, future: F) -> impl Future<Output = F::Output> {
+    let caller = std::panic::Location::caller();
+    async move {
+        match timeout(LIMIT, future).await {
+            Ok(output) => output,
+            Err(_) => panic!("{caller}: {what} did not come within {LIMIT:?}"),
+        }
+    }
+}
+
+/// Waits until a condition holds.
+#[track_caller]
+pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) -> impl Future<Output = ()> {
+    let caller = std::panic::Location::caller();
+    async move {
+        let end = Instant::now() + LIMIT;
+        while !condition() {
+            assert!(Instant::now() < end, "{caller}: {what} did not happen within {LIMIT:?}");
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
