@@ -7,6 +7,7 @@
 mod duration;
 mod errors;
 mod event;
+mod fields;
 mod main_fn;
 mod nearest;
 mod options;

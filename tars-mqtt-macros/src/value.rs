@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
+use quote::ToTokens;
 use syn::{Error, Expr, ExprLit, ExprUnary, Ident, Lit, LitBool, LitStr, Result, UnOp};
 
 use crate::duration;
@@ -79,9 +79,9 @@ pub(crate) fn duration_or_off(given: &Given, example: &str) -> Result<Option<Dur
     match value(given, &rule)? {
         Expr::Lit(ExprLit { lit: Lit::Bool(LitBool { value: false, .. }), .. }) => Ok(None),
         Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) if text.value() == "off" => Ok(None),
-        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => {
-            duration::parse(&text.value()).map(Some).map_err(|error| Error::new_spanned(text, error))
-        }
+        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => duration::parse(&text.value())
+            .map(Some)
+            .map_err(|error| Error::new_spanned(text, error)),
         Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => {
             refuse(number, format!("a duration has a unit: write `{name} = \"{number}s\"`"))
         }
@@ -113,23 +113,6 @@ impl<T> Written<T> {
     pub(crate) fn new(given: &Given, value: T) -> Self {
         let tokens = given.value.as_ref().map_or_else(TokenStream::new, ToTokens::to_token_stream);
         Self { value, name: given.name.clone(), tokens }
-    }
-}
-
-/// `Some(…)` or `None`, as an expression.
-pub(crate) fn optional(value: Option<TokenStream>) -> TokenStream {
-    match value {
-        Some(value) => quote!(::core::option::Option::Some(#value)),
-        None => quote!(::core::option::Option::None),
-    }
-}
-
-/// A quality of service, as an expression.
-pub(crate) fn qos(level: u64) -> TokenStream {
-    match level {
-        0 => quote!(::tars_mqtt::QoS::AtMostOnce),
-        1 => quote!(::tars_mqtt::QoS::AtLeastOnce),
-        _ => quote!(::tars_mqtt::QoS::ExactlyOnce),
     }
 }
 

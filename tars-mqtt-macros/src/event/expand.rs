@@ -17,11 +17,19 @@ pub(super) fn event(event: &Event<'_>) -> TokenStream {
     }
     let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
     let qos = event.qos.map(|qos| {
-        let qos = crate::value::qos(qos);
+        let qos = crate::fields::qos(qos);
         quote!(const QOS: ::tars_mqtt::QoS = #qos;)
     });
-    let retain = event.retain.then(|| quote!(const RETAIN: bool = true;));
-    let bare = event.bare.then(|| quote!(const BARE: bool = true;));
+    let retain = event.retain.then(|| {
+        quote!(
+            const RETAIN: bool = true;
+        )
+    });
+    let bare = event.bare.then(|| {
+        quote!(
+            const BARE: bool = true;
+        )
+    });
     let topic_method = (!event.fields.is_empty()).then(|| topic_method(&event.fields));
     quote! {
         #[automatically_derived]

@@ -57,7 +57,10 @@ mod tests {
             }
         );
         let event = event(&input).unwrap();
-        assert_eq!((event.event_type.as_str(), event.topic.as_str()), ("llm.request", "llm/request"));
+        assert_eq!(
+            (event.event_type.as_str(), event.topic.as_str()),
+            ("llm.request", "llm/request")
+        );
         let code = derive(quote!(#input)).to_string();
         assert!(!code.contains("QOS") && !code.contains("fn topic"), "{code}");
     }
@@ -161,8 +164,16 @@ mod tests {
             ["`A` has no field `x`, and no other one; add it, or spell the level out"]
         );
         for input in [
-            parse_quote!(#[event(topic = "a/{x}")] enum A { B { x: u8 } }),
-            parse_quote!(#[event(topic = "a/{x}")] struct A(String);),
+            parse_quote!(
+                #[event(topic = "a/{x}")]
+                enum A {
+                    B { x: u8 },
+                }
+            ),
+            parse_quote!(
+                #[event(topic = "a/{x}")]
+                struct A(String);
+            ),
         ] {
             let errors = errors(input);
             assert_eq!(errors.len(), 1, "{errors:?}");
@@ -172,14 +183,56 @@ mod tests {
 
     #[test]
     fn a_shape_that_is_no_json_object_is_refused_unless_bare() {
-        assert_eq!(errors(parse_quote!(struct A;)).len(), 1);
-        assert_eq!(errors(parse_quote!(struct A();)).len(), 1);
-        assert_eq!(errors(parse_quote!(struct A(u8, u8);)).len(), 1);
+        assert_eq!(
+            errors(parse_quote!(
+                struct A;
+            ))
+            .len(),
+            1
+        );
+        assert_eq!(
+            errors(parse_quote!(
+                struct A();
+            ))
+            .len(),
+            1
+        );
+        assert_eq!(
+            errors(parse_quote!(
+                struct A(u8, u8);
+            ))
+            .len(),
+            1
+        );
         assert_eq!(errors(parse_quote!(union A { a: u8 })).len(), 1);
-        assert!(errors(parse_quote!(#[event(bare)] struct A;)).is_empty());
-        assert!(errors(parse_quote!(#[event(bare)] struct A(u8, u8);)).is_empty());
-        assert!(errors(parse_quote!(struct A(B);)).is_empty());
-        assert!(errors(parse_quote!(enum A { B { c: u8 } })).is_empty());
+        assert!(
+            errors(parse_quote!(
+                #[event(bare)]
+                struct A;
+            ))
+            .is_empty()
+        );
+        assert!(
+            errors(parse_quote!(
+                #[event(bare)]
+                struct A(u8, u8);
+            ))
+            .is_empty()
+        );
+        assert!(
+            errors(parse_quote!(
+                struct A(B);
+            ))
+            .is_empty()
+        );
+        assert!(
+            errors(parse_quote!(
+                enum A {
+                    B { c: u8 },
+                }
+            ))
+            .is_empty()
+        );
     }
 
     #[test]
@@ -204,16 +257,41 @@ mod tests {
     #[test]
     fn an_attribute_in_another_form_or_place_is_refused() {
         for input in [
-            parse_quote!(#[event = "a"] struct A {}),
-            parse_quote!(#[event(a::B)] struct A {}),
-            parse_quote!(#[event(type = "a")] struct A {}),
-            parse_quote!(struct A { #[event(bare)] b: u8 }),
-            parse_quote!(enum A { #[event("b")] B { c: u8 } }),
+            parse_quote!(
+                #[event = "a"]
+                struct A {}
+            ),
+            parse_quote!(
+                #[event(a::B)]
+                struct A {}
+            ),
+            parse_quote!(
+                #[event(type = "a")]
+                struct A {}
+            ),
+            parse_quote!(
+                struct A {
+                    #[event(bare)]
+                    b: u8,
+                }
+            ),
+            parse_quote!(
+                enum A {
+                    #[event("b")]
+                    B { c: u8 },
+                }
+            ),
         ] {
             let errors = errors(input);
             assert_eq!(errors.len(), 1, "{errors:?}");
             assert!(errors[0].contains("#[event"), "{errors:?}");
         }
-        assert!(errors(parse_quote!(#[event] struct A {})).is_empty());
+        assert!(
+            errors(parse_quote!(
+                #[event]
+                struct A {}
+            ))
+            .is_empty()
+        );
     }
 }

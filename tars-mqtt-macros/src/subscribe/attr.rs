@@ -83,7 +83,9 @@ fn filter(first: Expr) -> Result<Filter> {
                 Err(error) => Err(Error::new_spanned(literal, error)),
             }
         }
-        other => Err(Error::new_spanned(other, "the filter is a text: write #[subscribe(\"topic\")]")),
+        other => {
+            Err(Error::new_spanned(other, "the filter is a text: write #[subscribe(\"topic\")]"))
+        }
     }
 }
 
@@ -94,9 +96,8 @@ fn misplaced_filter(option: &Given) -> Option<String> {
         return Some("the filter has no name: write #[subscribe(\"topic\")]".to_owned());
     }
     let is_constant = option.value.is_none() && name.to_string().starts_with(char::is_uppercase);
-    is_constant.then(|| {
-        format!("the filter is written out: put the text of `{name}` here, in quotes")
-    })
+    is_constant
+        .then(|| format!("the filter is written out: put the text of `{name}` here, in quotes"))
 }
 
 impl Options {
@@ -137,7 +138,8 @@ fn backoff(given: &Given) -> Result<(Duration, Duration)> {
     let (shortest, longest) = (parse(shortest)?, parse(longest)?);
     if shortest > longest {
         let (first, second) = text.split_once("..").unwrap_or_default();
-        let rule = format!("the shorter pause stands first: write `backoff = \"{second}..{first}\"`");
+        let rule =
+            format!("the shorter pause stands first: write `backoff = \"{second}..{first}\"`");
         return Err(Error::new_spanned(literal, rule));
     }
     Ok((shortest, longest))

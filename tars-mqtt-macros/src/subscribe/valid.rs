@@ -1,3 +1,4 @@
+use proc_macro2::Span;
 use syn::ext::IdentExt as _;
 use syn::{FnArg, LitStr, Type};
 use tars_mqtt_topic::{Level, Pattern, Wildcard, patterns_overlap};
@@ -16,7 +17,10 @@ pub(super) fn check(handler: &Handler<'_>, errors: &mut Errors) {
             check_loop(&handler.attr.options, literal, errors);
             check_parameters(handler, true, errors);
         }
-        Filter::OfEvent => check_parameters(handler, false, errors),
+        Filter::OfEvent => {
+            check_parameters(handler, false, errors);
+            check_event(handler, errors);
+        }
         Filter::Wrong => {}
     }
     if let (Some(backoff), None) = (&handler.attr.options.backoff, handler.attr.options.retry) {
@@ -67,7 +71,20 @@ fn check_levels(handler: &Handler<'_>, literal: &LitStr, pattern: &Pattern, erro
         };
         errors.at(
             literal,
-            format!("there is no argument for `{level}`; {remedy}, or write `{plain}` to ignore it"),
+            format!(
+                "there is no argument for `{level}`; {remedy}, or write `{plain}` to ignore it"
+            ),
+        );
+    }
+}
+
+/// Something names the topic.
+fn check_event(handler: &Handler<'_>, errors: &mut Errors) {
+    if handler.arguments.is_empty() {
+        errors.at_span(
+            Span::call_site(),
+            "nothing names the topic: write the filter, #[subscribe(\"topic\")], \
+             or take an event",
         );
     }
 }
@@ -109,8 +126,27 @@ fn check_parameters(handler: &Handler<'_>, filter_is_written: bool, errors: &mut
 /// Whether a type is one of the standard library's that no message can be.
 fn is_plain(ty: &Type) -> bool {
     const PLAIN: [&str; 21] = [
-        "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16",
-        "u32", "u64", "u128", "usize", "IpAddr", "Ipv4Addr", "Ipv6Addr", "SocketAddr", "PathBuf",
+        "bool",
+        "char",
+        "f32",
+        "f64",
+        "i8",
+        "i16",
+        "i32",
+        "i64",
+        "i128",
+        "isize",
+        "u8",
+        "u16",
+        "u32",
+        "u64",
+        "u128",
+        "usize",
+        "IpAddr",
+        "Ipv4Addr",
+        "Ipv6Addr",
+        "SocketAddr",
+        "PathBuf",
     ];
     let Type::Path(path) = ty else { return false };
     path.qself.is_none()
