@@ -36,7 +36,7 @@ pub use qos::QoS;
 pub use reply::Replies;
 /// The crate whose packets [`Transport`] sends and shows.
 pub use rumqttc;
-//MACROS pub use tars_mqtt_macros::{Event, main, subscribe};
+pub use tars_mqtt_macros::{Event, main, subscribe};
 pub use transport::{Direction, Traffic, Transport};
 
 /// What nearly every service needs.
@@ -54,6 +54,6 @@ pub mod prelude {
         QoS,
         Replies,
         State,
-        //MACROS subscribe,
+        subscribe,
     };
 }

@@ -1,5 +1,6 @@
 //! Handlers: what the macro says of them, and the tasks that run them.
 
+mod check;
 mod failure;
 mod log_limit;
 mod run;
@@ -9,6 +10,7 @@ mod worker;
 use std::future::Future;
 use std::sync::Arc;
 
+pub use check::{Argument, check_dead_letter, check_filter, check_payload, check_topic};
 pub use failure::Failure;
 pub(crate) use log_limit::LogLimit;
 pub use spec::{AckMode, HandlerSpec, Options};

@@ -1,0 +1,74 @@
+use syn::{Attribute, Expr, ExprLit, Lit, LitStr, Meta};
+
+use crate::errors::Errors;
+use crate::options::{Arguments, Given, known};
+use crate::value;
+
+const OPTIONS: [&str; 4] = ["topic", "qos", "retain", "bare"];
+
+/// What `#[event]` says.
+#[derive(Default)]
+pub(super) struct Attr {
+    pub(super) event_type: Option<LitStr>,
+    pub(super) topic: Option<LitStr>,
+    pub(super) qos: Option<u64>,
+    pub(super) retain: bool,
+    pub(super) bare: bool,
+}
+
+pub(super) fn get(attributes: &[Attribute], errors: &mut Errors) -> Attr {
+    let mut attr = Attr::default();
+    let mut options = Vec::new();
+    for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("event")) {
+        let Some(arguments) = errors.ok(arguments(attribute)) else { continue };
+        if let Some(first) = arguments.first {
+            event_type(&mut attr, &first, errors);
+        }
+        options.extend(arguments.options);
+    }
+    options.retain(|option| !is_type(option, errors));
+    for given in known(options, &OPTIONS, errors) {
+        let result = match () {
+            () if given.is("topic") => {
+                value::text(&given, "llm/request").map(|topic| attr.topic = Some(topic.clone()))
+            }
+            () if given.is("qos") => {
+                value::integer(&given, &(0..=2)).map(|qos| attr.qos = Some(qos))
+            }
+            () if given.is("retain") => value::flag(&given).map(|retain| attr.retain = retain),
+            () => value::flag(&given).map(|bare| attr.bare = bare),
+        };
+        errors.ok(result);
+    }
+    attr
+}
+
+fn arguments(attribute: &Attribute) -> syn::Result<Arguments> {
+    match &attribute.meta {
+        Meta::Path(_) => Ok(Arguments::default()),
+        Meta::List(list) => list.parse_args(),
+        Meta::NameValue(pair) => {
+            Err(syn::Error::new_spanned(pair, "write #[event(\"some.type\")], with parentheses"))
+        }
+    }
+}
+
+fn event_type(attr: &mut Attr, first: &Expr, errors: &mut Errors) {
+    match first {
+        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) if attr.event_type.is_none() => {
+            attr.event_type = Some(text.clone());
+        }
+        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => {
+            errors.at(text, "the type is set twice; remove one");
+        }
+        other => errors.at(other, "the type is a text: write #[event(\"some.type\")]"),
+    }
+}
+
+fn is_type(option: &Given, errors: &mut Errors) -> bool {
+    let is_type = option.is("type") || option.is("name");
+    if is_type {
+        errors.at(&option.name, "the type has no name: write #[event(\"some.type\")]");
+    }
+    is_type
+}

@@ -1,0 +1,80 @@
+use std::time::Duration;
+
+use syn::{Error, Result};
+
+use crate::errors::Errors;
+use crate::options::{Arguments, Given, known};
+use crate::value;
+
+const OPTIONS: [&str; 7] =
+    ["client_id", "source", "health", "heartbeat", "dedupe", "flavor", "worker_threads"];
+
+/// What `#[tars_mqtt::main]` says.
+#[derive(Default)]
+pub(super) struct Options {
+    pub(super) client_id: Option<String>,
+    pub(super) source: Option<String>,
+    pub(super) health: Option<bool>,
+    pub(super) heartbeat: Option<Option<Duration>>,
+    pub(super) dedupe: Option<Option<Duration>>,
+    pub(super) current_thread: bool,
+    pub(super) worker_threads: Option<u64>,
+}
+
+pub(super) fn get(arguments: Arguments, errors: &mut Errors) -> Options {
+    if let Some(first) = arguments.first {
+        errors.at(first, "an option has a name: write `name = value`");
+    }
+    let mut options = Options::default();
+    for given in known(arguments.options, &OPTIONS, errors) {
+        errors.ok(options.set(&given));
+    }
+    options
+}
+
+impl Options {
+    fn set(&mut self, given: &Given) -> Result<()> {
+        match given.name.to_string().as_str() {
+            "client_id" => self.client_id = Some(client_id(given)?),
+            "source" => self.source = Some(source(given)?),
+            "health" => self.health = Some(value::flag(given)?),
+            "heartbeat" => self.heartbeat = Some(heartbeat(given)?),
+            "dedupe" => self.dedupe = Some(value::duration_or_off(given, "30s")?),
+            "flavor" => {
+                let choices = [("multi_thread", false), ("current_thread", true)];
+                self.current_thread = value::choice(given, &choices)?;
+            }
+            _ => self.worker_threads = Some(value::integer(given, &(1..=1024))?),
+        }
+        Ok(())
+    }
+}
+
+fn client_id(given: &Given) -> Result<String> {
+    let literal = value::text(given, "my-service")?;
+    let client_id = literal.value();
+    if client_id.is_empty() || client_id.contains(['/', '+', '#', '\0']) {
+        let rule = "a client id is one level of a topic, without `/`, `+` or `#`; \
+                    write `client_id = \"my-service\"`";
+        return Err(Error::new_spanned(literal, rule));
+    }
+    Ok(client_id)
+}
+
+fn source(given: &Given) -> Result<String> {
+    let literal = value::text(given, "my-service")?;
+    if literal.value().is_empty() {
+        let rule = "a source has a name; write `source = \"my-service\"`";
+        return Err(Error::new_spanned(literal, rule));
+    }
+    Ok(literal.value())
+}
+
+fn heartbeat(given: &Given) -> Result<Option<Duration>> {
+    let interval = value::duration_or_off(given, "5s")?;
+    if interval.is_some_and(|interval| interval < Duration::from_secs(1)) {
+        let rule = "at most one heartbeat a second is sent; write `heartbeat = \"1s\"`";
+        return Err(Error::new_spanned(&given.value, rule));
+    }
+    Ok(interval)
+}
