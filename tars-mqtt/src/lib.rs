@@ -42,18 +42,7 @@ pub use transport::{Direction, Traffic, Transport};
 /// What nearly every service needs.
 pub mod prelude {
     pub use crate::{
-        App,
-        Bytes,
-        Client,
-        Config,
-        Context,
-        Envelope,
-        Event,
-        Json,
-        Message,
-        QoS,
-        Replies,
-        State,
+        App, Bytes, Client, Config, Context, Envelope, Event, Json, Message, QoS, Replies, State,
         subscribe,
     };
 }

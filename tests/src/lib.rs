@@ -3,7 +3,13 @@
 //!
 //! Everything here panics when it does not get what a test needs.
 
-#![allow(clippy::missing_panics_doc, clippy::must_use_candidate)]
+#![allow(
+    missing_docs,
+    missing_debug_implementations,
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate,
+    clippy::expect_used
+)]
 
 mod brokers;
 mod mosquitto;

@@ -26,7 +26,10 @@ impl ScriptedServer {
     pub fn config(&self) -> Config {
         Config::new(self.url(), unique_id("scripted"))
             .expect("the settings are valid")
-            .reconnect_delay(std::time::Duration::from_millis(100), std::time::Duration::from_millis(500))
+            .reconnect_delay(
+                std::time::Duration::from_millis(100),
+                std::time::Duration::from_millis(500),
+            )
     }
 
     /// The next connection, before anything has been said.

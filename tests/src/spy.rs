@@ -52,7 +52,8 @@ impl Spy {
     #[track_caller]
     pub fn next_on(&mut self, topic: &str) -> impl Future<Output = Publish> {
         let seen = &mut self.seen;
-        within(&format!("a message on {topic}"), async move {
+        let topic = topic.to_owned();
+        within(format!("a message on {topic}"), async move {
             loop {
                 let publish = seen.recv().await.expect("the spy is connected");
                 if publish.topic == topic {

@@ -7,7 +7,10 @@ pub const LIMIT: Duration = Duration::from_secs(20);
 
 /// Waits for something that must come.
 #[track_caller]
-pub fn within<F: Future>(what: &str, future: F) -> impl Future<Output = F::Output> {
+pub fn within<F: Future>(
+    what: impl std::fmt::Display,
+    future: F,
+) -> impl Future<Output = F::Output> {
     let caller = std::panic::Location::caller();
     async move {
         match timeout(LIMIT, future).await {

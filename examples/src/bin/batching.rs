@@ -8,7 +8,6 @@
 
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
 use serde::{Deserialize, Serialize};
 use tars_mqtt::prelude::*;
 use tokio::sync::mpsc;
