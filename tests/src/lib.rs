@@ -19,7 +19,7 @@ mod spy;
 mod wait;
 
 pub use brokers::{Broker, on_each_broker};
-pub use mosquitto::Mosquitto;
+pub use mosquitto::{Mosquitto, free_port};
 pub use relay::Relay;
 pub use scripted::{Connection, ScriptedServer};
 pub use spy::{Spy, json};

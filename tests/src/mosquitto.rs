@@ -120,7 +120,8 @@ fn find() -> Option<PathBuf> {
         .find(|program| program.is_file())
 }
 
-fn free_port() -> u16 {
+/// A port that nobody uses.
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("its address").port()
 }
