@@ -12,6 +12,7 @@
 )]
 
 mod brokers;
+mod logs;
 mod mosquitto;
 mod relay;
 mod scripted;
@@ -19,6 +20,7 @@ mod spy;
 mod wait;
 
 pub use brokers::{Broker, on_each_broker};
+pub use logs::Logs;
 pub use mosquitto::{Mosquitto, free_port};
 pub use relay::Relay;
 pub use scripted::{Connection, ScriptedServer};
