@@ -2,14 +2,50 @@ use std::collections::HashMap;
 
 /// Finds what is registered under the filters that match a topic.
 ///
-/// A tree of levels: the cost grows with the levels of the topic, not with the number of filters.
-/// Filters without a wildcard, the usual case, are found with a single look.
+/// Filters without a wildcard, the usual case, are found with a single look; for the others there
+/// is a tree.
 #[derive(Debug, Default)]
 pub(crate) struct Router {
     exact: HashMap<String, Vec<usize>>,
-    wild: Node,
-    /// How many entries `wild` holds, so that it is not walked in vain.
-    wild_entries: usize,
+    wild: FilterTree,
+}
+
+impl Router {
+    pub(crate) fn insert(&mut self, filter: &str, entry: usize) {
+        if is_wild(filter) {
+            self.wild.insert(filter, entry);
+        } else {
+            self.exact.entry(filter.to_owned()).or_default().push(entry);
+        }
+    }
+
+    pub(crate) fn remove(&mut self, filter: &str, entry: usize) {
+        if is_wild(filter) {
+            self.wild.remove(filter, entry);
+        } else if let Some(entries) = self.exact.get_mut(filter) {
+            entries.retain(|&found| found != entry);
+        }
+    }
+
+    /// Adds to `found` all entries whose filter matches a topic name.
+    pub(crate) fn find(&self, topic: &str, found: &mut Vec<usize>) {
+        if let Some(entries) = self.exact.get(topic) {
+            found.extend(entries);
+        }
+        self.wild.find(topic, found);
+    }
+}
+
+fn is_wild(filter: &str) -> bool {
+    filter.contains(['+', '#'])
+}
+
+/// Filters as a tree of levels: what a question costs grows with the levels of what is asked for,
+/// not with the number of filters.
+#[derive(Debug, Default)]
+pub(crate) struct FilterTree {
+    root: Node,
+    entries: usize,
 }
 
 #[derive(Debug, Default)]
@@ -23,27 +59,22 @@ struct Node {
     rest: Vec<usize>,
 }
 
-impl Router {
+impl FilterTree {
     pub(crate) fn insert(&mut self, filter: &str, entry: usize) {
-        self.entries(filter).push(entry);
-        self.wild_entries += usize::from(is_wild(filter));
+        self.place(filter).push(entry);
+        self.entries += 1;
     }
 
     pub(crate) fn remove(&mut self, filter: &str, entry: usize) {
-        let entries = self.entries(filter);
-        let before = entries.len();
-        entries.retain(|&found| found != entry);
-        let removed = before - entries.len();
-        if is_wild(filter) {
-            self.wild_entries -= removed;
-        }
+        let place = self.place(filter);
+        let before = place.len();
+        place.retain(|&found| found != entry);
+        let removed = before - place.len();
+        self.entries -= removed;
     }
 
-    fn entries(&mut self, filter: &str) -> &mut Vec<usize> {
-        if !is_wild(filter) {
-            return self.exact.entry(filter.to_owned()).or_default();
-        }
-        let mut node = &mut self.wild;
+    fn place(&mut self, filter: &str) -> &mut Vec<usize> {
+        let mut node = &mut self.root;
         for level in filter.split('/') {
             node = match level {
                 "#" => return &mut node.rest,
@@ -56,24 +87,38 @@ impl Router {
 
     /// Adds to `found` all entries whose filter matches a topic name.
     pub(crate) fn find(&self, topic: &str, found: &mut Vec<usize>) {
-        if let Some(entries) = self.exact.get(topic) {
-            found.extend(entries);
-        }
-        if self.wild_entries > 0 {
-            self.wild.find(topic, true, found);
+        if self.entries > 0 {
+            self.root.find(topic, true, found);
         }
     }
+
+    /// Adds to `found` all entries whose filter matches every topic name that `filter` does.
+    pub(crate) fn find_covering(&self, filter: &str, found: &mut Vec<usize>) {
+        self.root.find_covering(Some(filter), true, found);
+    }
+
+    /// Whether some topic name is matched by `filter` and by one of those in the tree.
+    pub(crate) fn overlaps(&self, filter: &str) -> bool {
+        self.entries > 0 && self.root.overlaps(Some(filter), true)
+    }
+}
+
+fn split(text: &str) -> (&str, Option<&str>) {
+    match text.split_once('/') {
+        Some((level, rest)) => (level, Some(rest)),
+        None => (text, None),
+    }
+}
+
+/// Wildcards at the first level leave topics of the server's own alone (MQTT-4.7.2-1).
+fn is_reserved(first: bool, level: &str) -> bool {
+    first && level.starts_with('$')
 }
 
 impl Node {
     fn find(&self, topic: &str, first: bool, found: &mut Vec<usize>) {
-        let (level, rest) = match topic.split_once('/') {
-            Some((level, rest)) => (level, Some(rest)),
-            None => (topic, None),
-        };
-        // Wildcards at the first level leave topics of the server's own alone (MQTT-4.7.2-1).
-        let wild = !(first && level.starts_with('$'));
-        if wild {
+        let (level, rest) = split(topic);
+        if !is_reserved(first, level) {
             found.extend(&self.rest);
             if let Some(node) = &self.one {
                 node.descend(rest, found);
@@ -94,15 +139,68 @@ impl Node {
             }
         }
     }
-}
 
-fn is_wild(filter: &str) -> bool {
-    filter.contains(['+', '#'])
+    fn find_covering(&self, filter: Option<&str>, first: bool, found: &mut Vec<usize>) {
+        let Some(filter) = filter else {
+            found.extend(&self.here);
+            found.extend(&self.rest);
+            return;
+        };
+        let (level, rest) = split(filter);
+        let reserved = is_reserved(first, level);
+        if !reserved {
+            found.extend(&self.rest);
+        }
+        if level == "#" {
+            return;
+        }
+        if let Some(node) = self.one.as_ref().filter(|_| !reserved) {
+            node.find_covering(rest, false, found);
+        }
+        if let Some(node) = self.children.get(level) {
+            node.find_covering(rest, false, found);
+        }
+    }
+
+    fn overlaps(&self, filter: Option<&str>, first: bool) -> bool {
+        let Some(filter) = filter else { return !(self.here.is_empty() && self.rest.is_empty()) };
+        let (level, rest) = split(filter);
+        let reserved = is_reserved(first, level);
+        if !reserved && !self.rest.is_empty() {
+            return true;
+        }
+        let one = self.one.as_ref().filter(|_| !reserved);
+        match level {
+            "#" => {
+                // The parent of `#` too; and below, whatever there is.
+                !self.here.is_empty()
+                    || one.is_some_and(|node| node.overlaps(Some("#"), false))
+                    || self.unreserved(first).any(|node| node.overlaps(Some("#"), false))
+            }
+            "+" => {
+                one.is_some_and(|node| node.overlaps(rest, false))
+                    || self.unreserved(first).any(|node| node.overlaps(rest, false))
+            }
+            literal => {
+                one.is_some_and(|node| node.overlaps(rest, false))
+                    || self.children.get(literal).is_some_and(|node| node.overlaps(rest, false))
+                    || (rest == Some("#")
+                        && self.children.get(literal).is_some_and(|node| !node.here.is_empty()))
+            }
+        }
+    }
+
+    fn unreserved(&self, first: bool) -> impl Iterator<Item = &Self> {
+        self.children
+            .iter()
+            .filter(move |(level, _)| !is_reserved(first, level))
+            .map(|(_, node)| node)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use tars_mqtt_topic::matches;
+    use tars_mqtt_topic::{covers, matches, patterns_overlap};
 
     use super::*;
 
@@ -121,10 +219,15 @@ mod tests {
         texts
     }
 
-    #[test]
-    fn the_router_agrees_with_the_matcher_on_every_filter_and_topic() {
+    fn all_filters() -> Vec<String> {
         let mut filters = all_texts(&["a", "", "+", "#", "$x"], 3);
         filters.retain(|filter| !filter.contains("#/"));
+        filters
+    }
+
+    #[test]
+    fn the_router_agrees_with_the_matcher_on_every_filter_and_topic() {
+        let filters = all_filters();
         let mut router = Router::default();
         for (entry, filter) in filters.iter().enumerate() {
             router.insert(filter, entry);
@@ -136,6 +239,29 @@ mod tests {
             let expected: Vec<usize> =
                 (0..filters.len()).filter(|&entry| matches(&filters[entry], &topic)).collect();
             assert_eq!(found, expected, "{topic}");
+        }
+    }
+
+    #[test]
+    fn the_tree_agrees_with_the_comparison_of_two_filters() {
+        let filters = all_filters();
+        let mut all = FilterTree::default();
+        for (entry, filter) in filters.iter().enumerate() {
+            all.insert(filter, entry);
+        }
+        for narrow in &filters {
+            let mut found = Vec::new();
+            all.find_covering(narrow, &mut found);
+            found.sort_unstable();
+            let expected: Vec<usize> =
+                (0..filters.len()).filter(|&entry| covers(&filters[entry], narrow)).collect();
+            assert_eq!(found, expected, "{narrow}");
+            for other in &filters {
+                let mut single = FilterTree::default();
+                single.insert(other, 0);
+                let expected = patterns_overlap(narrow, other);
+                assert_eq!(single.overlaps(narrow), expected, "{narrow} and {other}");
+            }
         }
     }
 

@@ -1,10 +1,8 @@
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 
-use tars_mqtt_topic::patterns_overlap;
-
 use crate::message::Message;
-use crate::router::Router;
+use crate::router::FilterTree;
 
 /// Messages remembered while their copies may still come.
 const REMEMBERED: usize = 64;
@@ -18,8 +16,8 @@ const REMEMBERED: usize = 64;
 /// all of them.
 #[derive(Debug, Default)]
 pub(super) struct Copies {
-    /// The subscribed filters; empty while no two of them overlap, which costs nothing then.
-    filters: Router,
+    /// The subscribed filters. Not asked while no two of them overlap.
+    filters: FilterTree,
     overlapping: bool,
     habit: Habit,
     expected: VecDeque<Expected>,
@@ -43,18 +41,19 @@ struct Expected {
 }
 
 impl Copies {
-    /// The subscriptions have changed.
+    /// These are the subscriptions now.
     pub(super) fn set_filters<'a>(&mut self, filters: impl Iterator<Item = &'a str>) {
-        let filters: Vec<&str> = filters.collect();
-        self.filters = Router::default();
-        self.overlapping = filters.iter().enumerate().any(|(index, filter)| {
-            filters[..index].iter().any(|other| patterns_overlap(filter, other))
-        });
-        if self.overlapping {
-            for (index, filter) in filters.iter().enumerate() {
-                self.filters.insert(filter, index);
-            }
+        self.filters = FilterTree::default();
+        self.overlapping = false;
+        for filter in filters {
+            self.add_filter(filter);
         }
+    }
+
+    /// There is one more subscription.
+    pub(super) fn add_filter(&mut self, filter: &str) {
+        self.overlapping |= self.filters.overlaps(filter);
+        self.filters.insert(filter, 0);
     }
 
     /// Nothing of an earlier connection has copies on this one.

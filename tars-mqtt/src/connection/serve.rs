@@ -155,6 +155,10 @@ impl Task {
             Received::SubAck { id, granted } => self.subscribed(id, &granted)?,
             Received::UnsubAck(id) => self.subscriptions.unsubscribed(id, &mut self.ids),
             Received::PingResp => {}
+            Received::Disconnect => {
+                let reason = "the broker ended the connection".to_owned();
+                return Err(End::Lost { reason, by_broker: true });
+            }
         }
         Ok(())
     }
@@ -203,14 +207,16 @@ impl Task {
         for target in gone {
             self.targets.remove(target);
         }
-        let Some(first) = refused.first() else { return Ok(()) };
-        let errors: Vec<String> =
-            refused.iter().map(|refused| refused.error().to_string()).collect();
+        if refused.is_empty() {
+            return Ok(());
+        }
+        let errors: Vec<String> = refused.iter().map(ToString::to_string).collect();
         for error in &errors {
             tracing::error!("{error}");
         }
         if let Some(started) = self.started.take() {
-            let _ = started.send(Err(first.error()));
+            // Whoever started the client may have given up waiting.
+            let _ = started.send(refused.into_iter().next().map_or(Ok(()), Err));
             self.failed = true;
             return Err(End::Lost {
                 reason: "a subscription was refused".into(),

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use tars_mqtt_topic::covers;
@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::TargetId;
 use super::packet_ids::PacketIds;
+use crate::router::FilterTree;
 use crate::transport::Link;
 use crate::{Error, QoS, Result};
 
@@ -20,22 +21,24 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// What is subscribed to, and how far the broker has agreed.
 #[derive(Debug, Default)]
 pub(super) struct Subscriptions {
-    filters: Vec<Filter>,
+    filters: BTreeMap<String, Filter>,
+    /// Filters that the broker is to be asked for.
+    wanted: VecDeque<String>,
+    /// Filters that the broker has refused on this connection.
+    refused: HashSet<String>,
     /// Filters to be given up, which nobody here wants any more.
-    unwanted: Vec<String>,
+    unwanted: VecDeque<String>,
     /// SUBSCRIBE packets under way, with their filters.
     subscribing: HashMap<u16, Vec<String>>,
-    unsubscribing: Vec<u16>,
+    unsubscribing: HashSet<u16>,
     /// When the oldest packet under way should have been answered.
     deadline: Option<Instant>,
 }
 
 #[derive(Debug)]
 struct Filter {
-    text: String,
     qos: QoS,
     wanted_by: Vec<Subscriber>,
-    progress: Progress,
 }
 
 /// Who wants a filter.
@@ -50,85 +53,74 @@ pub(super) struct Subscriber {
     pub(super) passing: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Progress {
-    Wanted,
-    Sent,
-    Granted,
-    Refused,
-}
-
 /// What came of a SUBSCRIBE.
 #[derive(Debug, Default)]
 pub(super) struct Answer {
     /// Refused, and nobody has been told.
-    pub(super) refused: Vec<RefusedFilter>,
+    pub(super) refused: Vec<Error>,
     /// Those who have been told that they were refused, and are subscribers no more.
     pub(super) gone: Vec<TargetId>,
 }
 
-/// A subscription that the broker refused.
-#[derive(Debug)]
-pub(super) struct RefusedFilter {
-    pub(super) filter: String,
-    pub(super) subscriber: String,
-}
-
-impl RefusedFilter {
-    pub(super) fn error(&self) -> Error {
-        Error::SubscriptionRefused {
-            filter: self.filter.clone(),
-            subscriber: self.subscriber.clone(),
-        }
-    }
-}
-
 impl Subscriptions {
     /// Wants a filter. One that is there already is subscribed again, so that what the broker has
-    /// retained comes once more, for the new subscriber.
-    pub(super) fn add(&mut self, filter: &str, qos: QoS, subscriber: Subscriber) {
-        if let Some(known) = self.filters.iter_mut().find(|known| known.text == filter) {
-            known.qos = known.qos.max(qos);
-            known.wanted_by.push(subscriber);
-            known.progress = Progress::Wanted;
-            return;
-        }
+    /// retained comes once more, for the new subscriber. Returns whether it is new.
+    pub(super) fn add(&mut self, filter: &str, qos: QoS, subscriber: Subscriber) -> bool {
         self.unwanted.retain(|unwanted| unwanted != filter);
-        self.filters.push(Filter {
-            text: filter.to_owned(),
-            qos,
-            wanted_by: vec![subscriber],
-            progress: Progress::Wanted,
-        });
+        let known = self
+            .filters
+            .entry(filter.to_owned())
+            .or_insert_with(|| Filter { qos, wanted_by: Vec::new() });
+        known.qos = known.qos.max(qos);
+        known.wanted_by.push(subscriber);
+        self.wanted.push_back(filter.to_owned());
+        known.wanted_by.len() == 1
     }
 
     /// Wants filters that are known together, and leaves out those that another one covers: some
     /// brokers send a message once for each subscription that it matches.
     pub(super) fn add_all(&mut self, wanted: Vec<(String, QoS, Subscriber)>) {
-        let filters: Vec<(String, QoS)> =
-            wanted.iter().map(|(filter, qos, _)| (filter.clone(), *qos)).collect();
-        for (filter, qos, subscriber) in wanted {
-            let widest = filters
-                .iter()
-                .filter(|(wide, _)| {
-                    !is_shared(wide) && !is_shared(&filter) && covers(wide, &filter)
-                })
-                .find(|(wide, _)| !filters.iter().any(|(wider, _)| strictly_covers(wider, wide)))
-                .map_or(filter.as_str(), |(wide, _)| wide.as_str());
-            self.add(widest, qos, subscriber);
+        let mut tree = FilterTree::default();
+        for (index, (filter, ..)) in wanted.iter().enumerate() {
+            if !is_shared(filter) {
+                tree.insert(filter, index);
+            }
         }
+        let mut found = Vec::new();
+        let widest: Vec<String> = wanted
+            .iter()
+            .map(|(filter, ..)| {
+                found.clear();
+                if !is_shared(filter) {
+                    tree.find_covering(filter, &mut found);
+                }
+                let covering = found.iter().map(|&index| wanted[index].0.as_str());
+                covering.fold(
+                    filter.as_str(),
+                    |widest, wide| {
+                        if covers(wide, widest) { wide } else { widest }
+                    },
+                )
+            })
+            .map(str::to_owned)
+            .collect();
+        for ((_, qos, subscriber), widest) in wanted.into_iter().zip(widest) {
+            self.add(&widest, qos, subscriber);
+        }
+        self.wanted = self.filters.keys().cloned().collect();
     }
 
     /// A subscriber has gone. Its filter goes with it, unless another one wants it.
     pub(super) fn remove(&mut self, target: TargetId) {
-        for filter in &mut self.filters {
-            filter.wanted_by.retain(|subscriber| subscriber.target != target);
-        }
         let unwanted = &mut self.unwanted;
-        self.filters.retain(|filter| {
+        let refused = &mut self.refused;
+        self.filters.retain(|text, filter| {
+            let before = filter.wanted_by.len();
+            filter.wanted_by.retain(|subscriber| subscriber.target != target);
             let keep = !filter.wanted_by.is_empty();
-            if !keep {
-                unwanted.push(filter.text.clone());
+            if before > 0 && !keep {
+                unwanted.push_back(text.clone());
+                refused.remove(text);
             }
             keep
         });
@@ -136,22 +128,20 @@ impl Subscriptions {
 
     /// Gives up filters that an earlier version of the service may have left with the broker.
     pub(super) fn drop_leftovers(&mut self, candidates: Vec<String>) {
-        for candidate in candidates {
-            if !self.filters.iter().any(|filter| filter.text == candidate) {
-                self.unwanted.push(candidate);
-            }
-        }
+        let known = &self.filters;
+        self.unwanted
+            .extend(candidates.into_iter().filter(|candidate| !known.contains_key(candidate)));
     }
 
     /// Writes what has to be asked of the broker. Goes past every queue and window.
     pub(super) fn send(&mut self, link: &mut Link, ids: &mut PacketIds, now: Instant) {
-        while let Some(id) = self.next_batch(ids) {
-            let batch = self.subscribing.get(&id);
-            let filters = batch.into_iter().flatten().filter_map(|wanted| {
-                let known = self.filters.iter().find(|known| known.text == *wanted)?;
-                Some((known.text.as_str(), known.qos))
+        while let Some((id, batch)) = self.next_batch(ids) {
+            let filters = batch.iter().filter_map(|text| {
+                let filter = self.filters.get(text)?;
+                Some((text.as_str(), filter.qos))
             });
             link.subscribe(id, filters);
+            self.subscribing.insert(id, batch);
             self.deadline.get_or_insert(now + ANSWER_TIMEOUT);
         }
         while !self.unwanted.is_empty()
@@ -159,42 +149,33 @@ impl Subscriptions {
         {
             let count = self.unwanted.len().min(MAX_FILTERS);
             link.unsubscribe(id, self.unwanted.drain(..count).collect());
-            self.unsubscribing.push(id);
+            self.unsubscribing.insert(id);
             self.deadline.get_or_insert(now + ANSWER_TIMEOUT);
         }
     }
 
-    fn next_batch(&mut self, ids: &mut PacketIds) -> Option<u16> {
+    fn next_batch(&mut self, ids: &mut PacketIds) -> Option<(u16, Vec<String>)> {
         let mut bytes = 0;
-        let mut batch = Vec::new();
-        for filter in &mut self.filters {
-            let fits = batch.is_empty()
-                || (batch.len() < MAX_FILTERS && bytes + filter.text.len() <= MAX_BYTES);
-            if filter.progress == Progress::Wanted && fits {
-                bytes += filter.text.len();
-                filter.progress = Progress::Sent;
-                batch.push(filter.text.clone());
+        let mut batch: Vec<String> = Vec::new();
+        while let Some(next) = self.wanted.front()
+            && batch.len() < MAX_FILTERS
+            && (batch.is_empty() || bytes + next.len() <= MAX_BYTES)
+        {
+            bytes += next.len();
+            let next = self.wanted.pop_front()?;
+            // It may have been given up, or have been asked for twice.
+            if self.filters.contains_key(&next) && !batch.contains(&next) {
+                batch.push(next);
             }
         }
         if batch.is_empty() {
             return None;
         }
         match ids.take() {
-            Some(id) => {
-                self.subscribing.insert(id, batch);
-                Some(id)
-            }
+            Some(id) => Some((id, batch)),
             None => {
-                self.forget_sent();
+                self.wanted.extend(batch);
                 None
-            }
-        }
-    }
-
-    fn forget_sent(&mut self) {
-        for filter in &mut self.filters {
-            if filter.progress == Progress::Sent {
-                filter.progress = Progress::Wanted;
             }
         }
     }
@@ -217,35 +198,26 @@ impl Subscriptions {
             ));
         }
         let mut answer = Answer::default();
-        for (filter, granted) in batch.iter().zip(granted) {
-            let known = self.filters.iter_mut().find(|known| known.text == *filter);
-            let Some(known) = known.filter(|known| known.progress == Progress::Sent) else {
+        for (text, granted) in batch.into_iter().zip(granted) {
+            let Some(filter) = self.filters.get_mut(&text) else { continue };
+            if granted.is_some() {
+                self.refused.remove(&text);
+                filter.granted();
                 continue;
-            };
-            match granted {
-                Some(_) => {
-                    known.progress = Progress::Granted;
-                    for subscriber in &mut known.wanted_by {
-                        if let Some(done) = subscriber.done.take() {
-                            // Whoever asked may be gone; the subscription is then dropped.
-                            let _ = done.send(Ok(subscriber.target));
-                        }
-                    }
-                }
-                None => {
-                    known.progress = Progress::Refused;
-                    known.refuse(&mut answer);
-                }
+            }
+            filter.refused(&text, &mut answer);
+            if filter.wanted_by.is_empty() {
+                self.filters.remove(&text);
+            } else {
+                self.refused.insert(text);
             }
         }
-        self.filters.retain(|filter| !filter.wanted_by.is_empty());
         Ok(answer)
     }
 
-    /// UNSUBACK.
+    /// UNSUBACK (section 3.11).
     pub(super) fn unsubscribed(&mut self, id: u16, ids: &mut PacketIds) {
-        if let Some(index) = self.unsubscribing.iter().position(|&waiting| waiting == id) {
-            self.unsubscribing.swap_remove(index);
+        if self.unsubscribing.remove(&id) {
             ids.free(id);
             self.settle_deadline();
         }
@@ -259,7 +231,7 @@ impl Subscriptions {
 
     /// Whether the broker has agreed to all.
     pub(super) fn all_granted(&self) -> bool {
-        self.filters.iter().all(|filter| filter.progress == Progress::Granted)
+        self.wanted.is_empty() && self.subscribing.is_empty() && self.refused.is_empty()
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
@@ -268,38 +240,39 @@ impl Subscriptions {
 
     /// The filters of subscribers that end with the process.
     pub(super) fn passing(&self) -> Vec<String> {
-        let passing = |filter: &&Filter| filter.wanted_by.iter().all(|wants| wants.passing);
-        self.filters.iter().filter(passing).map(|filter| filter.text.clone()).collect()
+        self.filters
+            .iter()
+            .filter(|(_, filter)| filter.wanted_by.iter().all(|subscriber| subscriber.passing))
+            .map(|(text, _)| text.clone())
+            .collect()
     }
 
     /// All filters that are not shared with other clients.
     pub(super) fn plain_filters(&self) -> impl Iterator<Item = &str> {
-        self.filters.iter().map(|filter| filter.text.as_str()).filter(|filter| !is_shared(filter))
+        self.filters.keys().map(String::as_str).filter(|filter| !is_shared(filter))
     }
 
     /// What was under way is not answered any more.
     pub(super) fn connection_lost(&mut self, ids: &mut PacketIds) {
-        for id in self.subscribing.drain().map(|(id, _)| id).chain(self.unsubscribing.drain(..)) {
+        for (id, batch) in self.subscribing.drain() {
+            ids.free(id);
+            self.wanted.extend(batch);
+        }
+        for id in self.unsubscribing.drain() {
             ids.free(id);
         }
+        self.wanted.extend(self.refused.drain());
         self.deadline = None;
-        for filter in &mut self.filters {
-            if filter.progress != Progress::Granted {
-                filter.progress = Progress::Wanted;
-            }
-        }
     }
 
     pub(super) fn session_lost(&mut self) {
-        for filter in &mut self.filters {
-            filter.progress = Progress::Wanted;
-        }
+        self.wanted = self.filters.keys().cloned().collect();
         self.unwanted.clear();
     }
 
     /// Nobody is told any more how a subscription ended.
     pub(super) fn abandon(&mut self) {
-        for subscriber in self.filters.iter_mut().flat_map(|filter| &mut filter.wanted_by) {
+        for subscriber in self.filters.values_mut().flat_map(|filter| &mut filter.wanted_by) {
             if let Some(done) = subscriber.done.take() {
                 let _ = done.send(Err(Error::Stopped));
             }
@@ -308,19 +281,29 @@ impl Subscriptions {
 }
 
 impl Filter {
-    fn refuse(&mut self, answer: &mut Answer) {
-        let filter = &self.text;
+    fn granted(&mut self) {
+        for subscriber in &mut self.wanted_by {
+            if let Some(done) = subscriber.done.take() {
+                // Whoever asked may be gone; the subscription is then dropped.
+                let _ = done.send(Ok(subscriber.target));
+            }
+        }
+    }
+
+    fn refused(&mut self, text: &str, answer: &mut Answer) {
         self.wanted_by.retain_mut(|subscriber| {
-            let refused =
-                RefusedFilter { filter: filter.clone(), subscriber: subscriber.name.clone() };
+            let error = Error::SubscriptionRefused {
+                filter: text.to_owned(),
+                subscriber: subscriber.name.clone(),
+            };
             match subscriber.done.take() {
                 Some(done) => {
-                    let _ = done.send(Err(refused.error()));
+                    let _ = done.send(Err(error));
                     answer.gone.push(subscriber.target);
                     false
                 }
                 None => {
-                    answer.refused.push(refused);
+                    answer.refused.push(error);
                     true
                 }
             }
@@ -332,56 +315,59 @@ fn is_shared(filter: &str) -> bool {
     filter.starts_with("$share/")
 }
 
-fn strictly_covers(wide: &str, narrow: &str) -> bool {
-    !is_shared(wide) && wide != narrow && covers(wide, narrow) && !covers(narrow, wide)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn subscriber(target: usize) -> Subscriber {
-        Subscriber {
-            target: TargetId(target),
-            name: format!("handler {target}"),
-            done: None,
-            passing: false,
-        }
+        let name = format!("handler {target}");
+        Subscriber { target: TargetId(target), name, done: None, passing: false }
     }
 
     #[test]
     fn a_filter_that_another_one_covers_is_not_subscribed_to() {
         let mut subscriptions = Subscriptions::default();
         let wanted = ["a/b", "a/+", "a/#", "$SYS/#", "c", "c", "$share/g/a/b"];
-        subscriptions.add_all(
-            wanted
-                .iter()
-                .enumerate()
-                .map(|(index, filter)| ((*filter).to_owned(), QoS::AtLeastOnce, subscriber(index)))
-                .collect(),
-        );
-        let filters: Vec<&str> =
-            subscriptions.filters.iter().map(|filter| filter.text.as_str()).collect();
-        assert_eq!(filters, ["a/#", "$SYS/#", "c", "$share/g/a/b"]);
+        let wanted = wanted
+            .iter()
+            .enumerate()
+            .map(|(index, filter)| ((*filter).to_owned(), QoS::AtLeastOnce, subscriber(index)));
+        subscriptions.add_all(wanted.collect());
+        let filters: Vec<&String> = subscriptions.filters.keys().collect();
+        assert_eq!(filters, ["$SYS/#", "$share/g/a/b", "a/#", "c"]);
     }
 
     #[test]
     fn many_filters_go_out_in_few_packets_and_the_answer_is_counted() {
         let mut subscriptions = Subscriptions::default();
         let mut ids = PacketIds::default();
-        for index in 0..130 {
+        for index in 100..230 {
             subscriptions.add(&format!("t/{index}"), QoS::AtLeastOnce, subscriber(index));
         }
         let mut sizes = Vec::new();
-        while let Some(id) = subscriptions.next_batch(&mut ids) {
-            sizes.push(subscriptions.subscribing[&id].len());
+        while let Some((id, batch)) = subscriptions.next_batch(&mut ids) {
+            sizes.push(batch.len());
+            subscriptions.subscribing.insert(id, batch);
         }
         assert_eq!(sizes, [64, 64, 2]);
         assert!(subscriptions.answered(3, &[Some(QoS::AtMostOnce)], &mut ids).is_err());
-        let refused =
+        let answer =
             subscriptions.answered(1, &[None; 64], &mut ids).expect("the number of codes is right");
-        assert_eq!(refused.refused.len(), 64);
-        assert_eq!(refused.refused[0].subscriber, "handler 0");
+        assert_eq!(answer.refused.len(), 64);
+        assert!(answer.refused[0].to_string().contains("handler 100"));
         assert!(!subscriptions.all_granted());
+    }
+
+    #[test]
+    fn a_refused_filter_is_asked_for_again_on_the_next_connection() {
+        let mut subscriptions = Subscriptions::default();
+        let mut ids = PacketIds::default();
+        subscriptions.add("t", QoS::AtLeastOnce, subscriber(1));
+        let (id, batch) = subscriptions.next_batch(&mut ids).unwrap();
+        subscriptions.subscribing.insert(id, batch);
+        subscriptions.answered(id, &[None], &mut ids).unwrap();
+        assert!(subscriptions.next_batch(&mut ids).is_none());
+        subscriptions.connection_lost(&mut ids);
+        assert!(subscriptions.next_batch(&mut ids).is_some());
     }
 }

@@ -320,8 +320,9 @@ impl Task {
                     done_on_receive: false,
                 });
                 let subscriber = Subscriber { target, name, done: Some(done), passing: true };
-                self.subscriptions.add(&filter, qos, subscriber);
-                self.copies.set_filters(self.subscriptions.plain_filters());
+                if self.subscriptions.add(&filter, qos, subscriber) {
+                    self.copies.add_filter(&filter);
+                }
             }
             Some(Command::Unsubscribe(target)) => {
                 self.targets.remove(target);

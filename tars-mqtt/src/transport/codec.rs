@@ -26,6 +26,8 @@ pub(crate) enum Received {
     },
     UnsubAck(u16),
     PingResp,
+    /// Not for a server to send (section 3.14), but some do before they close.
+    Disconnect,
 }
 
 /// Why a PUBLISH was not handed on.
@@ -260,6 +262,7 @@ fn received(packet: Packet) -> Result<Received, String> {
         },
         Packet::UnsubAck(ack) => Received::UnsubAck(ack.pkid),
         Packet::PingResp => Received::PingResp,
+        Packet::Disconnect => Received::Disconnect,
         other => return Err(format!("a packet that a broker never sends here: {other:?}")),
     })
 }
@@ -295,6 +298,7 @@ pub(super) fn shown(received: &Received) -> Option<Packet> {
         )),
         Received::UnsubAck(id) => Packet::UnsubAck(rumqttc::UnsubAck::new(*id)),
         Received::PingResp => Packet::PingResp,
+        Received::Disconnect => Packet::Disconnect,
     })
 }
 
