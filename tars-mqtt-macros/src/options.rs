@@ -2,7 +2,7 @@
 
 use syn::ext::IdentExt as _;
 use syn::parse::{Parse, ParseStream};
-use syn::{Expr, Ident, Token};
+use syn::{Expr, ExprLit, Ident, Lit, Token};
 
 use crate::errors::Errors;
 use crate::nearest::{list, nearest};
@@ -24,6 +24,14 @@ pub(crate) struct Given {
 impl Given {
     pub(crate) fn is(&self, name: &str) -> bool {
         self.name.unraw() == name
+    }
+
+    /// Its value, if that is a text, or else an example of one.
+    pub(crate) fn text_or(&self, example: &str) -> String {
+        match &self.value {
+            Some(Expr::Lit(ExprLit { lit: Lit::Str(text), .. })) => text.value(),
+            _ => example.to_owned(),
+        }
     }
 }
 

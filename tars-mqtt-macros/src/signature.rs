@@ -3,24 +3,20 @@
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::parse::{Parse, ParseStream};
-use syn::{Attribute, FnArg, ReturnType, Signature, Token, Type, Visibility};
+use syn::{Attribute, FnArg, ReturnType, Signature, Type, Visibility};
 
 use crate::errors::Errors;
 
 /// A function up to its body, which is handed on as it is.
 pub(crate) struct Function {
-    pub(crate) attributes: Vec<Attribute>,
     pub(crate) visibility: Visibility,
     pub(crate) signature: Signature,
 }
 
 impl Parse for Function {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        let function = Self {
-            attributes: input.call(Attribute::parse_outer)?,
-            visibility: input.parse()?,
-            signature: input.parse()?,
-        };
+        input.call(Attribute::parse_outer)?;
+        let function = Self { visibility: input.parse()?, signature: input.parse()? };
         if !input.peek(syn::token::Brace) {
             return Err(input.error("expected the function's body"));
         }

@@ -27,7 +27,7 @@ pub(crate) fn flag(given: &Given) -> Result<bool> {
 pub(crate) fn integer(given: &Given, range: &RangeInclusive<u64>) -> Result<u64> {
     let name = &given.name;
     let (least, most) = (range.start(), range.end());
-    let rule = format!("write `{name} = …` with a number from {least} to {most}");
+    let rule = format!("write `{name} = N` with N from {least} to {most}");
     match value(given, &rule)? {
         Expr::Lit(ExprLit { lit: Lit::Int(literal), .. }) => {
             match literal.base10_parse().ok().filter(|number| range.contains(number)) {
@@ -41,7 +41,8 @@ pub(crate) fn integer(given: &Given, range: &RangeInclusive<u64>) -> Result<u64>
         Expr::Lit(ExprLit { lit: Lit::Str(text), .. })
             if text.value().parse().is_ok_and(|number| range.contains(&number)) =>
         {
-            refuse(text, format!("write `{name} = {}`, without quotes", text.value()))
+            let number = text.value();
+            refuse(text, format!("`{name}` is a number, not a text: write `{name} = {number}`"))
         }
         other => refuse(other, format!("`{name}` is a number; {rule}")),
     }
@@ -66,10 +67,11 @@ pub(crate) fn choice<T: Copy>(given: &Given, choices: &[(&str, T)]) -> Result<T>
         return Ok(*value);
     }
     let name = &given.name;
-    match nearest(&found, names()) {
-        Some(nearest) => refuse(text, format!("write `{name} = \"{nearest}\"`")),
-        None => refuse(text, format!("`{name}` is one of {}", list(names()))),
-    }
+    let rule = match nearest(&found, names()) {
+        Some(nearest) => format!("write `{name} = \"{nearest}\"`"),
+        None => format!("there are {}", list(names())),
+    };
+    refuse(text, format!("`{name}` cannot be `{found}`; {rule}"))
 }
 
 /// `name = "30s"`, or `name = "off"`, or `name = false`.
@@ -144,12 +146,12 @@ mod tests {
     fn a_number_is_within_its_range() {
         assert_eq!(integer(&given("queue = 1_000"), &(1..=1000)).unwrap(), 1000);
         for (text, expected) in [
-            ("retry = 9", "9 is out of range; write `retry = …` with a number from 1 to 8"),
-            ("retry = -1", "-1 is out of range; write `retry = …` with a number from 1 to 8"),
-            ("retry", "`retry` needs a value; write `retry = …` with a number from 1 to 8"),
-            ("retry = \"3\"", "write `retry = 3`, without quotes"),
-            ("retry = \"9\"", "`retry` is a number; write `retry = …` with a number from 1 to 8"),
-            ("retry = 1.5", "`retry` is a number; write `retry = …` with a number from 1 to 8"),
+            ("retry = 9", "9 is out of range; write `retry = N` with N from 1 to 8"),
+            ("retry = -1", "-1 is out of range; write `retry = N` with N from 1 to 8"),
+            ("retry", "`retry` needs a value; write `retry = N` with N from 1 to 8"),
+            ("retry = \"3\"", "`retry` is a number, not a text: write `retry = 3`"),
+            ("retry = \"9\"", "`retry` is a number; write `retry = N` with N from 1 to 8"),
+            ("retry = 1.5", "`retry` is a number; write `retry = N` with N from 1 to 8"),
         ] {
             assert_eq!(error(integer(&given(text), &(1..=8))), expected);
         }
@@ -161,11 +163,11 @@ mod tests {
         assert_eq!(choice(&given("overflow = \"drop_oldest\""), &choices).unwrap(), 2);
         assert_eq!(
             error(choice(&given("overflow = \"drop-oldest\""), &choices)),
-            "write `overflow = \"drop_oldest\"`"
+            "`overflow` cannot be `drop-oldest`; write `overflow = \"drop_oldest\"`"
         );
         assert_eq!(
             error(choice(&given("overflow = \"x\""), &choices)),
-            "`overflow` is one of `drop_new` and `drop_oldest`"
+            "`overflow` cannot be `x`; there are `drop_new` and `drop_oldest`"
         );
         assert_eq!(
             error(choice(&given("overflow = drop_new"), &choices)),

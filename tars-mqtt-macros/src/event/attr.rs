@@ -68,7 +68,11 @@ fn event_type(attr: &mut Attr, first: &Expr, errors: &mut Errors) {
 fn is_type(option: &Given, errors: &mut Errors) -> bool {
     let is_type = option.is("type") || option.is("name");
     if is_type {
-        errors.at(&option.name, "the type has no name: write #[event(\"some.type\")]");
+        let text = option.text_or("some.type");
+        errors.at(
+            &option.name,
+            format!("the type stands first, without a name: write #[event(\"{text}\")]"),
+        );
     }
     is_type
 }

@@ -249,7 +249,7 @@ mod tests {
                 "there is no option `topc`; write `topic`",
                 "`retain` is set twice; remove one",
                 "there is no option `retian`; write `retain`",
-                "3 is out of range; write `qos = …` with a number from 0 to 2",
+                "3 is out of range; write `qos = N` with N from 0 to 2",
             ]
         );
     }

@@ -2,7 +2,7 @@ use proc_macro2::TokenStream;
 use quote::ToTokens as _;
 use syn::DeriveInput;
 use syn::ext::IdentExt as _;
-use tars_mqtt_topic::{Level, Pattern, PatternError, Wildcard, check_topic_name};
+use tars_mqtt_topic::{Level, Pattern, PatternError, TopicNameError, Wildcard, check_topic_name};
 
 use super::ast::{Event, Field, Shape};
 use super::attr::Attr;
@@ -102,8 +102,13 @@ fn check_type(event_type: &str) -> Result<(), String> {
 
 /// The names that stand in a topic.
 fn levels(topic: &str) -> Result<Vec<String>, String> {
-    check_topic_name(topic)
-        .map_err(|error| format!("{error}; `{{field}}` as a level is filled from a field"))?;
+    check_topic_name(topic).map_err(|error| match error {
+        TopicNameError::Empty => "a topic cannot be empty; write one, or leave it out".to_owned(),
+        TopicNameError::Wildcard(_) => {
+            format!("{error}; write `{{field}}` to fill a level from a field")
+        }
+        other => other.to_string(),
+    })?;
     let pattern = Pattern::parse(topic).map_err(|error| match error {
         PatternError::Shared => {
             "a topic cannot begin with `$share/`; write the topic without the group".to_owned()

@@ -22,8 +22,15 @@ pub(crate) fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {
     match options(arguments, &function) {
         Ok(options) => expand::main(&function, &options, &item),
         Err(error) => {
+            // A program all the same, so that a missing one is not told of as well.
             let error = error.to_compile_error();
-            quote!(#error fn main() {})
+            quote! {
+                #error
+                fn main() {
+                    #[allow(unused)]
+                    #item
+                }
+            }
         }
     }
 }
@@ -86,7 +93,7 @@ mod tests {
             ("heartbeat", "`heartbeat` needs a value; write `heartbeat = \"5s\"`"),
             ("heartbeat = \"500ms\"", "at most one heartbeat a second"),
             ("dedupe = 30", "a duration has a unit: write `dedupe = \"30s\"`"),
-            ("flavor = \"single\"", "`flavor` is one of `multi_thread` and `current_thread`"),
+            ("flavor = \"single\"", "there are `multi_thread` and `current_thread`"),
             ("worker_threads = 0", "0 is out of range"),
             ("\"a\"", "an option has a name"),
         ] {

@@ -3,7 +3,7 @@ use syn::Signature;
 use crate::errors::Errors;
 
 pub(super) fn check(signature: &Signature, errors: &mut Errors) {
-    crate::signature::check(signature, "this function", errors);
+    crate::signature::check(signature, "the function under #[tars_mqtt::main]", errors);
     if signature.ident != "main" {
         errors.at(&signature.ident, "a program begins with `main`; write `async fn main`");
     }

@@ -45,12 +45,9 @@ impl<'a> Handler<'a> {
         Self { function, attr, arguments }
     }
 
-    /// The types that are taken from the message, in order.
-    pub(super) fn taken(&self) -> impl Iterator<Item = &'a Type> {
-        self.arguments
-            .iter()
-            .filter(|argument| argument.source == Source::Message)
-            .map(|argument| argument.ty)
+    /// What is taken from the message, in order.
+    pub(super) fn taken(&self) -> impl Iterator<Item = &Argument<'a>> {
+        self.arguments.iter().filter(|argument| argument.source == Source::Message)
     }
 }
 

@@ -93,7 +93,10 @@ fn filter(first: Expr) -> Result<Filter> {
 fn misplaced_filter(option: &Given) -> Option<String> {
     let name = &option.name;
     if ["filter", "topic", "pattern", "path"].iter().any(|word| option.is(word)) {
-        return Some("the filter has no name: write #[subscribe(\"topic\")]".to_owned());
+        let text = option.text_or("topic");
+        return Some(format!(
+            "the filter stands first, without a name: write #[subscribe(\"{text}\")]"
+        ));
     }
     let is_constant = option.value.is_none() && name.to_string().starts_with(char::is_uppercase);
     is_constant
@@ -153,7 +156,10 @@ fn dead_letter(given: &Given) -> Result<String> {
                     write `dead_letter = \"dead/letters\"`";
         return Err(Error::new_spanned(literal, rule));
     }
-    check_topic_name(&topic).map_err(|error| Error::new_spanned(literal, error))?;
+    check_topic_name(&topic).map_err(|error| {
+        let rule = format!("{error}; write `dead_letter = \"dead/letters\"`");
+        Error::new_spanned(literal, rule)
+    })?;
     Ok(topic)
 }
 

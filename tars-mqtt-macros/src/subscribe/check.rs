@@ -2,33 +2,39 @@
 //! where the span of its call says.
 
 use proc_macro2::{Span, TokenStream};
-use quote::{quote, quote_spanned};
+use quote::{ToTokens as _, quote, quote_spanned};
+use syn::LitStr;
+use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
-use syn::{LitStr, Type};
 
-use super::ast::Handler;
+use super::ast::{Argument, Handler};
 use super::attr::Filter;
+use crate::fields::optional;
 use crate::signature::text;
 
 pub(super) fn constant(handler: &Handler<'_>) -> Option<TokenStream> {
-    let types: Vec<&Type> = handler.taken().collect();
-    if types.is_empty() {
+    let taken: Vec<&Argument<'_>> = handler.taken().collect();
+    if taken.is_empty() {
         return None;
     }
     let arguments = local("arguments", Span::call_site());
-    let infos = types.iter().map(|ty| {
+    let infos = taken.iter().map(|argument| {
+        let ty = argument.ty;
         let text = text(ty);
+        let name = optional(argument.name.map(|name| name.unraw().to_string().to_token_stream()));
         quote! {
             ::tars_mqtt::__private::Argument {
+                name: #name,
                 text: #text,
                 takes_payload: <#ty as ::tars_mqtt::extract::FromMessage>::TAKES_PAYLOAD,
                 event: <#ty as ::tars_mqtt::extract::FromMessage>::EVENT,
             }
         }
     });
-    let payloads = types.iter().enumerate().skip(1).map(|(index, ty)| {
-        let arguments = local("arguments", ty.span());
-        quote_spanned!(spot(ty.span())=>
+    let payloads = taken.iter().enumerate().skip(1).map(|(index, argument)| {
+        let span = argument.ty.span();
+        let arguments = local("arguments", span);
+        quote_spanned!(spot(span)=>
             ::tars_mqtt::__private::check_payload(&#arguments, #index);
         )
     });

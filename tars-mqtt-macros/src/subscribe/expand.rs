@@ -1,8 +1,8 @@
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens as _, quote, quote_spanned};
 use syn::FnArg;
 use syn::ext::IdentExt as _;
-use syn::spanned::Spanned as _;
+use syn::spanned::Spanned;
 use tars_mqtt_topic::Wildcard;
 
 use super::ast::{Argument, Handler, Source};
@@ -82,8 +82,10 @@ fn implementation(
 
 fn spec(handler: &Handler<'_>) -> TokenStream {
     let name = format!("::{}", handler.function.signature.ident.unraw());
-    let events =
-        handler.taken().map(|ty| quote!(<#ty as ::tars_mqtt::extract::FromMessage>::EVENT));
+    let events = handler
+        .taken()
+        .map(|argument| argument.ty)
+        .map(|ty| quote!(<#ty as ::tars_mqtt::extract::FromMessage>::EVENT));
     let events = quote!(&[#(#events),*]);
     let pattern = match &handler.attr.filter {
         Filter::Written(literal, _) => {
@@ -132,24 +134,56 @@ fn call(handler: &Handler<'_>) -> TokenStream {
     let name = &signature.ident;
     let context = Ident::new("context", Span::mixed_site());
     let arguments = handler.arguments.iter().map(|argument| take(argument, &context));
-    let called = quote!(#name(#(#arguments),*).await);
-    let into_replies = match signature::returned(signature) {
-        None => quote!(<() as ::tars_mqtt::reply::IntoReplies>::into_replies),
-        Some(ty) if signature::contains_impl(ty) => {
-            let span = ty.span().resolved_at(Span::call_site());
-            quote_spanned!(span=> ::tars_mqtt::reply::IntoReplies::into_replies)
-        }
-        Some(ty) => quote!(<#ty as ::tars_mqtt::reply::IntoReplies>::into_replies),
+    let at = name.span();
+    let arguments = parenthesized(at, quote!(#(#arguments),*));
+    let called = parenthesized(at, quote!(#name #arguments));
+    let sendable = quote_spanned!(at=> ::tars_mqtt::__private::sendable #called.await);
+    let at = signature::returned(signature).map_or_else(Span::mixed_site, Spanned::span);
+    let ty = match signature::returned(signature) {
+        None => quote!(()),
+        Some(ty) if signature::contains_impl(ty) => quote_spanned!(at=> _),
+        Some(ty) => moved(ty.to_token_stream(), at),
+    };
+    // The compiler tells thrice that something cannot be returned, but only once what it tells
+    // thrice of the same place: so all of this stands at the first token of the type.
+    let returned = Ident::new("returned", at);
+    let arguments = parenthesized(at, quote!(#returned, #context));
+    let replied = quote_spanned! {at=>
+        ::tars_mqtt::__private::reply::<#ty> #arguments.await
     };
     quote! {
         async fn call(
             #context: &::tars_mqtt::extract::Context,
         ) -> ::core::result::Result<(), ::tars_mqtt::__private::Failure> {
-            #into_replies(#called, #context)
-                .await
-                .map_err(::tars_mqtt::__private::Failure::Failed)
+            let #returned = #sendable;
+            #replied
         }
     }
+}
+
+/// Arguments of a call whose errors are to show at a place of the user's.
+fn parenthesized(at: Span, arguments: TokenStream) -> Group {
+    let mut group = Group::new(Delimiter::Parenthesis, arguments);
+    group.set_span(at);
+    group
+}
+
+/// The same tokens, at another place.
+fn moved(tokens: TokenStream, to: Span) -> TokenStream {
+    tokens
+        .into_iter()
+        .map(|token| {
+            let at = to.resolved_at(token.span());
+            let mut token = match token {
+                TokenTree::Group(group) => {
+                    Group::new(group.delimiter(), moved(group.stream(), to)).into()
+                }
+                token => token,
+            };
+            token.set_span(at);
+            token
+        })
+        .collect()
 }
 
 fn take(argument: &Argument<'_>, context: &Ident) -> TokenStream {
@@ -169,7 +203,7 @@ fn take(argument: &Argument<'_>, context: &Ident) -> TokenStream {
 }
 
 fn requirements(handler: &Handler<'_>) -> TokenStream {
-    let types: Vec<_> = handler.taken().collect();
+    let types: Vec<_> = handler.taken().map(|argument| argument.ty).collect();
     let requirements = match types.is_empty() {
         true => quote!(_),
         false => Ident::new("requirements", Span::mixed_site()).into_token_stream(),

@@ -50,7 +50,7 @@ fn a_filter_that_mqtt_forbids_is_refused() {
         (r#""$share/g/a""#, "group = \"name\""),
         ("concat!(\"a\")", "the filter is a text"),
         ("TOPIC", "the filter is written out"),
-        ("topic = \"a\"", "the filter has no name"),
+        ("topic = \"a\"", "write #[subscribe(\"a\")]"),
     ] {
         let errors = errors(filter, "async fn f(a: A) {}");
         assert_eq!(errors.len(), 1, "{filter}: {errors:?}");
@@ -64,19 +64,19 @@ fn a_level_without_its_argument_is_refused() {
         (
             r#""a/{room}""#,
             "async fn f() {}",
-            "there is no argument for `{room}`; add one, `room: String`, or write `+` to ignore it",
+            "there is no argument for `{room}`; add one, `room: String`, or write `+` to ignore what stands there",
         ),
         (
             r#""a/{room}""#,
             "async fn f(_room: String) {}",
             "there is no argument for `{room}`; rename the argument `_room` to `room`, \
-             or write `+` to ignore it",
+             or write `+` to ignore what stands there",
         ),
         (
             r#""a/{room..}""#,
             "async fn f(State(room): State<Room>) {}",
             "there is no argument for `{room..}`; add one, `room: String`, \
-             or write `#` to ignore it",
+             or write `#` to ignore what stands there",
         ),
     ] {
         assert_eq!(errors(filter, item), [expected]);
@@ -112,14 +112,14 @@ fn an_argument_that_only_a_level_can_fill_is_refused_without_one() {
 #[test]
 fn a_wrong_value_is_refused() {
     for (option, expected) in [
-        ("qos = 3", "with a number from 0 to 2"),
-        ("concurrency = 0", "with a number from 1 to 1024"),
-        ("concurrency = \"8\"", "write `concurrency = 8`, without quotes"),
-        ("queue = 1_000_001", "with a number from 1 to 1000000"),
-        ("overflow = \"oldest\"", "`overflow` is one of `drop_oldest` and `drop_new`"),
+        ("qos = 3", "with N from 0 to 2"),
+        ("concurrency = 0", "with N from 1 to 1024"),
+        ("concurrency = \"8\"", "write `concurrency = 8`"),
+        ("queue = 1_000_001", "with N from 1 to 1000000"),
+        ("overflow = \"oldest\"", "there are `drop_oldest` and `drop_new`"),
         ("timeout = 30", "write `timeout = \"30s\"`"),
         ("timeout = \"30\"", "`30` is not a duration"),
-        ("retry = 1001", "with a number from 0 to 1000"),
+        ("retry = 1001", "with N from 0 to 1000"),
         ("retry = 1, backoff = \"1s\"", "from the shortest pause to the longest"),
         ("retry = 1, backoff = \"5s..1s\"", "write `backoff = \"1s..5s\"`"),
         ("retry = 1, backoff = \"0s..1s\"", "no time at all"),

@@ -66,14 +66,18 @@ fn check_levels(handler: &Handler<'_>, literal: &LitStr, pattern: &Pattern, erro
             Wildcard::Rest => "#",
         };
         let remedy = match nearest(name, unbound.iter().map(String::as_str)) {
-            Some(near) => format!("rename the argument `{near}` to `{name}`"),
-            None => format!("add one, `{name}: String`"),
+            Some(near) if near.trim_start_matches('_') == name => {
+                format!("rename the argument `{near}` to `{name}`, or write `{plain}`")
+            }
+            Some(near) => {
+                let near = Level::Wild(*wildcard, Some(near.to_owned()));
+                format!("write `{near}` like the argument, or `{plain}`")
+            }
+            None => format!("add one, `{name}: String`, or write `{plain}`"),
         };
         errors.at(
             literal,
-            format!(
-                "there is no argument for `{level}`; {remedy}, or write `{plain}` to ignore it"
-            ),
+            format!("there is no argument for `{level}`; {remedy} to ignore what stands there"),
         );
     }
 }

@@ -73,7 +73,13 @@ pub struct TopicField<'a> {
 
 /// A value that can stand in a topic.
 #[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot fill a level of a topic",
+    label = "cannot be displayed",
+    note = "implement std::fmt::Display for it, or take another field"
+)]
 pub trait DisplayDebug: fmt::Display {}
+#[diagnostic::do_not_recommend]
 impl<T: fmt::Display + ?Sized> DisplayDebug for T {}
 
 impl fmt::Debug for dyn DisplayDebug + '_ {

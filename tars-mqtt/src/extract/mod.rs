@@ -43,8 +43,8 @@ use crate::error::BoxError;
 #[diagnostic::on_unimplemented(
     message = "a handler cannot take `{Self}` from a message",
     label = "cannot be taken from a message",
-    note = "take an event (#[derive(Event)] with serde's Deserialize), Envelope<Event>, Json<T>, \
-            Bytes, String, Message, Context, State<T> or Client",
+    note = "take an event (#[derive(Event)] with serde's Deserialize), an Envelope of one, \
+            Json<T: Deserialize>, Bytes, String, Message, Context, State<T: Clone> or Client",
     note = "a type of your own: implement tars_mqtt::extract::FromMessage for it",
     note = "a part of the topic: name the argument like its `{{name}}` in the filter"
 )]

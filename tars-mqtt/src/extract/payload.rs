@@ -69,6 +69,8 @@ fn not_an_envelope(payload: &[u8]) -> Rejection {
     }
 }
 
+// Its bounds would be told one by one in place of what a handler can take.
+#[diagnostic::do_not_recommend]
 impl<E: Event + DeserializeOwned> FromMessage for E {
     const TAKES_PAYLOAD: bool = true;
     const EVENT: Option<EventInfo> = Some(EventInfo::of::<E>());

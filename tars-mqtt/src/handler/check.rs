@@ -10,6 +10,8 @@ use crate::extract::EventInfo;
 /// What an argument takes from a message.
 #[derive(Clone, Copy, Debug)]
 pub struct Argument {
+    /// The name it is bound to, if it is.
+    pub name: Option<&'static str>,
     /// Its type, as it is written.
     pub text: &'static str,
     /// Whether it takes the payload.
@@ -31,6 +33,8 @@ pub const fn check_payload(arguments: &[Argument], index: usize) {
             message.push("` and `");
             message.push(argument.text);
             message.push("`; keep one");
+            message.push_parameter(argument);
+            message.push_parameter(&arguments[before]);
             panic!("{}", message.as_str());
         }
         before += 1;
@@ -119,6 +123,15 @@ impl Text {
         }
     }
 
+    /// A text may have been meant to be a part of the topic.
+    const fn push_parameter(&mut self, argument: &Argument) {
+        if let (b"String", Some(name)) = (argument.text.as_bytes(), argument.name) {
+            self.push(", or write `{");
+            self.push(name);
+            self.push("}` as a level of the filter");
+        }
+    }
+
     const fn as_str(&self) -> &str {
         match std::str::from_utf8(self.bytes.split_at(self.len).0) {
             Ok(text) => text,
@@ -133,6 +146,7 @@ mod tests {
     use crate::QoS;
 
     const REQUEST: Argument = Argument {
+        name: Some("request"),
         text: "LlmRequest",
         takes_payload: true,
         event: Some(EventInfo {
@@ -141,8 +155,10 @@ mod tests {
             qos: QoS::AtLeastOnce,
         }),
     };
-    const BYTES: Argument = Argument { text: "Bytes", takes_payload: true, event: None };
-    const CLIENT: Argument = Argument { text: "Client", takes_payload: false, event: None };
+    const BYTES: Argument = Argument { text: "Bytes", ..TEXT };
+    const CLIENT: Argument = Argument { text: "Client", takes_payload: false, ..TEXT };
+    const TEXT: Argument =
+        Argument { name: Some("room"), text: "String", takes_payload: true, event: None };
 
     /// The message of a check that fails.
     fn message(check: impl FnOnce() + std::panic::UnwindSafe) -> String {
@@ -156,6 +172,11 @@ mod tests {
         assert_eq!(
             message(|| check_payload(&[REQUEST, CLIENT, BYTES], 2)),
             "two arguments take the payload: `LlmRequest` and `Bytes`; keep one"
+        );
+        assert_eq!(
+            message(|| check_payload(&[TEXT, REQUEST], 1)),
+            "two arguments take the payload: `String` and `LlmRequest`; keep one, \
+             or write `{room}` as a level of the filter"
         );
     }
 

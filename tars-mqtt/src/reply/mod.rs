@@ -49,6 +49,8 @@ use crate::extract::Context;
     label = "cannot be published as a reply",
     note = "return nothing, an event (#[derive(Event)] with serde's Serialize), or Option, Result, \
             Vec, a tuple or Replies(stream) of events",
+    note = "the error of a Result is one that converts to a boxed one: a std::error::Error that is \
+            Send and Sync, a text, or anyhow's",
     note = "a type of your own: implement tars_mqtt::reply::IntoReplies for it"
 )]
 pub trait IntoReplies: Sized {
@@ -66,6 +68,8 @@ impl IntoReplies for () {
     }
 }
 
+// Its bounds would be told one by one in place of what a handler can return.
+#[diagnostic::do_not_recommend]
 impl<E: Event + Serialize> IntoReplies for E {
     fn into_replies(self, context: &Context) -> impl Future<Output = Result<(), BoxError>> + Send {
         // Encoded at once, so that the event itself need not cross threads.
@@ -106,6 +110,7 @@ impl<T: IntoReplies + Send> IntoReplies for Vec<T> {
 
 macro_rules! tuples {
     ($(($($name:ident)+))*) => {$(
+        #[diagnostic::do_not_recommend]
         impl<$($name: IntoReplies + Send),+> IntoReplies for ($($name,)+) {
             #[allow(non_snake_case)]
             async fn into_replies(self, context: &Context) -> Result<(), BoxError> {

@@ -1,0 +1,11 @@
+use serde::{Deserialize, Serialize};
+use tars_mqtt::Event;
+
+#[derive(Serialize, Deserialize, Event)]
+#[event(topic = "sensors/{room}")]
+struct Reading {
+    room: Option<String>,
+    celsius: f64,
+}
+
+fn main() {}

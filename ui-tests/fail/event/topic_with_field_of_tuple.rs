@@ -1,0 +1,8 @@
+use serde::{Deserialize, Serialize};
+use tars_mqtt::Event;
+
+#[derive(Serialize, Deserialize, Event)]
+#[event(topic = "sensors/{room}")]
+struct Reading(String);
+
+fn main() {}

@@ -1,0 +1,7 @@
+use serde::{Deserialize, Serialize};
+use tars_mqtt::Event;
+
+#[derive(Serialize, Deserialize, Event)]
+struct Ping;
+
+fn main() {}

@@ -1,0 +1,6 @@
+#![allow(unused_variables)]
+
+use tars_mqtt::Config;
+
+#[tars_mqtt::main]
+async fn main(config: Config) {}

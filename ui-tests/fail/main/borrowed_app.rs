@@ -1,0 +1,4 @@
+use tars_mqtt::App;
+
+#[tars_mqtt::main]
+async fn main(app: &App) {}

@@ -1,0 +1,2 @@
+#[tars_mqtt::main(client_id = "my/service")]
+async fn main() {}

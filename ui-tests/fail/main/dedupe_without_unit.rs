@@ -1,0 +1,2 @@
+#[tars_mqtt::main(dedupe = 30)]
+async fn main() {}

@@ -1,0 +1,2 @@
+#[tars_mqtt::main(flavor = "current")]
+async fn main() {}

@@ -1,0 +1,2 @@
+#[tars_mqtt::main(health = "off")]
+async fn main() {}

@@ -1,0 +1,2 @@
+#[tars_mqtt::main(heartbeat = "500ms")]
+async fn main() {}

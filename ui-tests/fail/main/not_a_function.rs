@@ -1,0 +1,4 @@
+#[tars_mqtt::main]
+struct Main;
+
+fn main() {}

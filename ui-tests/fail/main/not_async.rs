@@ -1,0 +1,2 @@
+#[tars_mqtt::main]
+fn main() {}

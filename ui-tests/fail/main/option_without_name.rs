@@ -1,0 +1,2 @@
+#[tars_mqtt::main("my-service")]
+async fn main() {}

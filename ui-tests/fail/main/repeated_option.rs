@@ -1,0 +1,2 @@
+#[tars_mqtt::main(health, health = false)]
+async fn main() {}

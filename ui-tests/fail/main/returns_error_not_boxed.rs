@@ -1,0 +1,6 @@
+struct Failure;
+
+#[tars_mqtt::main]
+async fn main() -> Result<(), Failure> {
+    Ok(())
+}

@@ -1,0 +1,4 @@
+#[tars_mqtt::main]
+async fn main() -> u8 {
+    1
+}

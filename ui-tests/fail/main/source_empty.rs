@@ -1,0 +1,2 @@
+#[tars_mqtt::main(source = "")]
+async fn main() {}

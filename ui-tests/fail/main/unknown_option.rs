@@ -1,0 +1,2 @@
+#[tars_mqtt::main(clientid = "a")]
+async fn main() {}

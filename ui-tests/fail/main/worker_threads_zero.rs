@@ -1,0 +1,2 @@
+#[tars_mqtt::main(worker_threads = 0)]
+async fn main() {}

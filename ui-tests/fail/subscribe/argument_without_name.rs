@@ -1,0 +1,6 @@
+use tars_mqtt::prelude::*;
+
+#[subscribe("sensors/{floor}")]
+async fn read(_: u32) {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use tars_mqtt::prelude::*;
+
+#[subscribe("jobs")]
+struct Read;
+
+fn main() {}

@@ -1,0 +1,6 @@
+use tars_mqtt::prelude::*;
+
+#[subscribe("jobs")]
+fn read(_: Bytes) {}
+
+fn main() {}

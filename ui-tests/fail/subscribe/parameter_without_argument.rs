@@ -1,0 +1,6 @@
+use tars_mqtt::prelude::*;
+
+#[subscribe("sensors/{room}/temperature")]
+async fn read(_: Bytes) {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use tars_mqtt::prelude::*;
+
+#[subscribe("jobs", qos = QoS::AtMostOnce)]
+async fn read(_: Bytes) {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use tars_mqtt::prelude::*;
+
+#[subscribe("jobs")]
+async unsafe fn read(_: Bytes) {}
+
+fn main() {}
