@@ -1,5 +1,6 @@
 //! What the tests stand on: brokers to run against, a server that a test drives packet by packet, a
-//! relay that breaks connections, and an independent client that looks on.
+//! relay that breaks connections, programs in processes of their own, and an independent client that
+//! looks on.
 //!
 //! Everything here panics when it does not get what a test needs.
 
@@ -14,6 +15,7 @@
 mod brokers;
 mod logs;
 mod mosquitto;
+mod process;
 mod relay;
 mod scripted;
 mod spy;
@@ -22,6 +24,7 @@ mod wait;
 pub use brokers::{Broker, on_each_broker};
 pub use logs::Logs;
 pub use mosquitto::{Mosquitto, free_port};
+pub use process::{Process, Program};
 pub use relay::Relay;
 pub use scripted::{Connection, ScriptedServer};
 pub use spy::{Spy, json};

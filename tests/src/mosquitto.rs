@@ -7,6 +7,7 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 
 use crate::eventually;
+use crate::process::signal;
 
 /// Set where mosquitto must be there, so that no test against it is left out unnoticed.
 const REQUIRED: &str = "TARS_MQTT_REQUIRE_MOSQUITTO";
@@ -79,9 +80,7 @@ impl Mosquitto {
     /// Ends it in order, so that it stores what it has.
     pub async fn stop(&mut self) {
         if let Some(process) = &mut self.process {
-            let id = process.id().to_string();
-            let told = Command::new("kill").arg("-TERM").arg(id).status().expect("kill runs");
-            assert!(told.success());
+            signal(process.id(), "TERM");
             eventually("mosquitto ends", || process.try_wait().is_ok_and(|end| end.is_some()))
                 .await;
             self.process = None;

@@ -6,11 +6,11 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use tars_mqtt::prelude::*;
+use tokio::sync::watch;
 
 #[derive(Debug, Serialize, Deserialize, Event)]
 #[event(topic = "sensors/{room}/temperature", retain)]
@@ -22,8 +22,9 @@ struct Temperature {
 #[derive(Clone, Default)]
 struct Latest(Arc<Mutex<BTreeMap<String, f64>>>);
 
+/// How many messages there were; can be waited for.
 #[derive(Clone, Default)]
-struct Seen(Arc<AtomicU64>);
+struct Seen(Arc<watch::Sender<usize>>);
 
 #[subscribe("sensors/{room}/temperature", qos = 1)]
 async fn remember(room: String, State(latest): State<Latest>, reading: Temperature) {
@@ -33,8 +34,8 @@ async fn remember(room: String, State(latest): State<Latest>, reading: Temperatu
 
 #[subscribe("sensors/{path..}")]
 async fn count(path: String, State(seen): State<Seen>, payload: Bytes) {
-    let number = seen.0.fetch_add(1, Ordering::Relaxed) + 1;
-    println!("message {number}: {path} with {} bytes", payload.len());
+    println!("{path}: {} bytes", payload.len());
+    seen.0.send_modify(|count| *count += 1);
 }
 
 #[tokio::main]
@@ -43,19 +44,23 @@ async fn main() -> anyhow::Result<()> {
     let (latest, seen) = (Latest::default(), Seen::default());
     let service = App::new(examples::config(&broker, "sensors")?)
         .state(latest.clone())
-        .state(seen)
+        .state(seen.clone())
         .start()
         .await?;
 
     let client = service.client();
-    for (room, celsius) in [("kitchen", 21.5), ("cellar", 12.0), ("kitchen", 22.0)] {
-        let reading = Temperature { room: room.to_owned(), celsius };
-        client.publish(&reading).await?.delivered().await?;
+    let readings = [("kitchen", 21.5), ("cellar", 12.0), ("kitchen", 22.0)];
+    for (room, celsius) in readings {
+        client.publish(&Temperature { room: room.to_owned(), celsius }).await?;
     }
+    let count = *seen.0.subscribe().wait_for(|count| *count == readings.len()).await?;
 
     // Stopping lets the handlers finish first.
     service.stop().await?;
-    println!("latest: {:?}", latest.0.lock().unwrap_or_else(PoisonError::into_inner));
+    println!(
+        "{count} messages, latest: {:?}",
+        latest.0.lock().unwrap_or_else(PoisonError::into_inner)
+    );
     broker.stop().await?;
     Ok(())
 }
