@@ -5,6 +5,9 @@ use std::time::Duration;
 use proc_macro2::TokenStream;
 use quote::quote;
 
+/// A duration that may be off.
+pub(crate) type Limit = Option<Duration>;
+
 /// The longest duration taken; more is a slip of the pen.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 

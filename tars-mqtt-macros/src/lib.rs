@@ -26,11 +26,11 @@ pub fn derive_event(input: TokenStream) -> TokenStream {
 #[doc = include_str!("../docs/subscribe.md")]
 #[proc_macro_attribute]
 pub fn subscribe(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    subscribe::subscribe(arguments.into(), item.into()).into()
+    subscribe::subscribe(arguments.into(), &item.into()).into()
 }
 
 #[doc = include_str!("../docs/main.md")]
 #[proc_macro_attribute]
 pub fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    main_fn::main(arguments.into(), item.into()).into()
+    main_fn::main(arguments.into(), &item.into()).into()
 }

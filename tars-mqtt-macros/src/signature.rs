@@ -25,6 +25,14 @@ impl Parse for Function {
     }
 }
 
+impl Function {
+    /// Reads the function that an attribute stands on. `place` says where it goes.
+    pub(crate) fn read(item: &TokenStream, place: &str) -> syn::Result<Self> {
+        syn::parse2(item.clone())
+            .map_err(|error| syn::Error::new(error.span(), format!("{error}; {place}")))
+    }
+}
+
 /// Refuses what cannot be called without knowing more than the signature. `what` it is to be.
 pub(crate) fn check(signature: &Signature, what: &str, errors: &mut Errors) {
     let name = &signature.ident;
@@ -143,9 +151,9 @@ mod tests {
 
     use super::*;
 
-    fn errors(signature: Signature) -> Vec<String> {
+    fn errors(signature: &Signature) -> Vec<String> {
         let mut errors = Errors::default();
-        check(&signature, "a handler", &mut errors);
+        check(signature, "a handler", &mut errors);
         let Err(errors) = errors.finish() else { return Vec::new() };
         errors.into_iter().map(|error| error.to_string()).collect()
     }
@@ -153,14 +161,15 @@ mod tests {
     #[test]
     fn an_async_function_of_owned_arguments_passes() {
         assert!(
-            errors(parse_quote!(async fn a(b: Vec<Cow<'static, str>>, c: [u8; 4]) -> D)).is_empty()
+            errors(&parse_quote!(async fn a(b: Vec<Cow<'static, str>>, c: [u8; 4]) -> D))
+                .is_empty()
         );
     }
 
     #[test]
     fn each_thing_that_cannot_be_called_is_told() {
         assert_eq!(
-            errors(parse_quote!(const unsafe extern "C" fn a<T>(self, b: T, ...) where T: B)),
+            errors(&parse_quote!(const unsafe extern "C" fn a<T>(self, b: T, ...) where T: B)),
             [
                 "a handler is async: write `async fn a`",
                 "a handler runs while the program does; remove `const`",
@@ -188,7 +197,7 @@ mod tests {
             ),
         ] {
             let ty: Type = syn::parse_str(ty).unwrap();
-            assert_eq!(errors(parse_quote!(async fn a(b: #ty))), [expected]);
+            assert_eq!(errors(&parse_quote!(async fn a(b: #ty))), [expected]);
         }
     }
 

@@ -1,13 +1,12 @@
 //! Reads the values of options. Each error underlines the value and says what to write.
 
 use std::ops::RangeInclusive;
-use std::time::Duration;
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::{Error, Expr, ExprLit, ExprUnary, Ident, Lit, LitBool, LitStr, Result, UnOp};
 
-use crate::duration;
+use crate::duration::{self, Limit};
 use crate::nearest::{list, nearest};
 use crate::options::Given;
 
@@ -75,7 +74,7 @@ pub(crate) fn choice<T: Copy>(given: &Given, choices: &[(&str, T)]) -> Result<T>
 }
 
 /// `name = "30s"`, or `name = "off"`, or `name = false`.
-pub(crate) fn duration_or_off(given: &Given, example: &str) -> Result<Option<Duration>> {
+pub(crate) fn duration_or_off(given: &Given, example: &str) -> Result<Limit> {
     let name = &given.name;
     let rule = format!("write `{name} = \"{example}\"` or `{name} = \"off\"`");
     match value(given, &rule)? {
@@ -120,6 +119,8 @@ impl<T> Written<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::options::Arguments;
 

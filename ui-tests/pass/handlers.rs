@@ -2,9 +2,11 @@
 #![deny(warnings)]
 
 use std::fmt;
+use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, stream};
 use serde::{Deserialize, Serialize};
+use tars_mqtt::__private::{AckMode, Handler, Overflow};
 use tars_mqtt::prelude::*;
 
 #[derive(Serialize, Deserialize, Event)]
@@ -171,6 +173,25 @@ fn main() {
         .handler::<r#type>()
         .handler::<within>();
     drop(app);
+    let spec = <a as Handler>::SPEC;
+    assert_eq!((spec.name, spec.pattern), (concat!(module_path!(), "::a"), "llm/request"));
+    assert_eq!(spec.event.map(|event| event.event_type), Some("llm.request"));
+    assert_eq!(spec.line, 49);
+    assert!(spec.file.ends_with("handlers.rs"), "{}", spec.file);
+    assert_eq!(<b as Handler>::SPEC.pattern, "sensors/{room}/temperature");
+    assert_eq!(<b as Handler>::SPEC.qos(), QoS::AtLeastOnce);
+    assert_eq!(<r#type as Handler>::SPEC.name, concat!(module_path!(), "::type"));
+
+    let options = <d as Handler>::SPEC.options;
+    assert_eq!((options.concurrency, options.queue, options.retry), (8, 256, 3));
+    assert_eq!(options.overflow, Overflow::DropOldest);
+    assert_eq!(options.timeout, Some(Duration::from_secs(30)));
+    assert_eq!(options.backoff, (Duration::from_millis(100), Duration::from_secs(5)));
+    assert_eq!((options.dead_letter, options.group), (Some("dead/llm"), Some("workers")));
+    assert_eq!((options.ack, options.accept_bare), (AckMode::OnReceive, true));
+    assert_eq!(<e as Handler>::SPEC.options.timeout, None);
+    assert_eq!(<e as Handler>::SPEC.options.overflow, Overflow::DropNew);
+
     // They stay ordinary functions.
     let future = b("kitchen".into(), Temperature { room: String::new(), celsius: 1.0 });
     drop(future);

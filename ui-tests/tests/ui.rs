@@ -8,6 +8,8 @@ const MOST_LINES: usize = 25;
 
 #[test]
 fn good_programs_compile_and_others_are_told_why_not() {
+    let is_set = |name| std::env::var_os(name).is_some();
+    assert!(!(is_set("CI") && is_set("TRYBUILD")), "TRYBUILD would rewrite what is to be checked");
     let programs = trybuild::TestCases::new();
     programs.pass("pass/*.rs");
     programs.compile_fail("fail/*/*.rs");
@@ -30,8 +32,12 @@ fn no_refusal_is_longer_than_a_screen() {
 }
 
 fn refused() -> Vec<PathBuf> {
-    let folders = fs::read_dir("fail").unwrap();
-    let files = folders.flat_map(|folder| fs::read_dir(folder.unwrap().path()).unwrap());
-    let paths = files.map(|file| file.unwrap().path());
-    paths.filter(|path| path.extension().is_some_and(|extension| extension == "rs")).collect()
+    let entries = |folder: PathBuf| {
+        let entries = fs::read_dir(folder).expect("a folder of programs");
+        entries.map(|entry| entry.expect("a readable folder").path())
+    };
+    entries("fail".into())
+        .flat_map(entries)
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+        .collect()
 }

@@ -6,7 +6,7 @@ use crate::errors::Errors;
 pub(super) struct Event<'a> {
     pub(super) ident: &'a Ident,
     pub(super) generics: &'a Generics,
-    pub(super) event_type: String,
+    pub(super) type_name: String,
     pub(super) topic: String,
     pub(super) qos: Option<u64>,
     pub(super) retain: bool,

@@ -7,7 +7,7 @@ use syn::{DeriveInput, Generics, Type, parse_quote};
 use super::ast::{Event, Field};
 
 pub(super) fn event(event: &Event<'_>) -> TokenStream {
-    let Event { ident, event_type, topic, .. } = event;
+    let Event { ident, type_name, topic, .. } = event;
     let mut generics = event.generics.clone();
     for field in &event.fields {
         if mentions_parameter(field.ty, event.generics) {
@@ -34,7 +34,7 @@ pub(super) fn event(event: &Event<'_>) -> TokenStream {
     quote! {
         #[automatically_derived]
         impl #impl_generics ::tars_mqtt::Event for #ident #type_generics #where_clause {
-            const TYPE: &'static str = #event_type;
+            const TYPE: &'static str = #type_name;
             const TOPIC: &'static str = #topic;
             #qos
             #retain

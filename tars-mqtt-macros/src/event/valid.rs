@@ -13,11 +13,11 @@ use crate::nearest::{list, nearest};
 pub(super) fn event<'a>(
     input: &'a DeriveInput,
     attr: &Attr,
-    shape: Shape<'a>,
+    shape: &Shape<'a>,
     errors: &mut Errors,
 ) -> Event<'a> {
     if !attr.bare {
-        check_object(input, &shape, errors);
+        check_object(input, shape, errors);
     }
     let name = input.ident.unraw().to_string();
     let event_type = match &attr.event_type {
@@ -41,7 +41,7 @@ pub(super) fn event<'a>(
             match levels(&literal.value()) {
                 Ok(names) => {
                     let at = literal.to_token_stream();
-                    fields = bind(&name, &names, &shape, &at, errors);
+                    fields = bind(&name, &names, shape, &at, errors);
                 }
                 Err(message) => errors.at(literal, message),
             }
@@ -52,7 +52,7 @@ pub(super) fn event<'a>(
     Event {
         ident: &input.ident,
         generics: &input.generics,
-        event_type,
+        type_name: event_type,
         topic,
         qos: attr.qos,
         retain: attr.retain,

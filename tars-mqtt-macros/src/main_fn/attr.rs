@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use syn::{Error, Result};
 
+use crate::duration::Limit;
 use crate::errors::Errors;
 use crate::options::{Arguments, Given, known};
 use crate::value;
@@ -15,8 +16,8 @@ pub(super) struct Options {
     pub(super) client_id: Option<String>,
     pub(super) source: Option<String>,
     pub(super) health: Option<bool>,
-    pub(super) heartbeat: Option<Option<Duration>>,
-    pub(super) dedupe: Option<Option<Duration>>,
+    pub(super) heartbeat: Option<Limit>,
+    pub(super) dedupe: Option<Limit>,
     pub(super) current_thread: bool,
     pub(super) worker_threads: Option<u64>,
 }
@@ -70,7 +71,7 @@ fn source(given: &Given) -> Result<String> {
     Ok(literal.value())
 }
 
-fn heartbeat(given: &Given) -> Result<Option<Duration>> {
+fn heartbeat(given: &Given) -> Result<Limit> {
     let interval = value::duration_or_off(given, "5s")?;
     if interval.is_some_and(|interval| interval < Duration::from_secs(1)) {
         let rule = "at most one heartbeat a second is sent; write `heartbeat = \"1s\"`";

@@ -1,12 +1,10 @@
-use std::time::Duration;
-
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::FnArg;
 use syn::spanned::Spanned as _;
 
 use super::attr::Options;
-use crate::duration;
+use crate::duration::{self, Limit};
 use crate::fields::{Fields, number, optional, some};
 use crate::signature::{self, Function};
 
@@ -45,7 +43,7 @@ pub(super) fn main(function: &Function, options: &Options, item: &TokenStream) -
 }
 
 fn expression(options: &Options) -> TokenStream {
-    let duration = |limit: Option<Duration>| some(optional(limit.map(duration::expression)));
+    let duration = |limit: Limit| some(optional(limit.map(duration::expression)));
     let mut fields = Fields::default();
     fields.set("client_id", options.client_id.as_ref().map(some));
     fields.set("source", options.source.as_ref().map(some));

@@ -10,17 +10,16 @@ use quote::quote;
 use crate::errors::Errors;
 use crate::signature::Function;
 
-pub(crate) fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    let function: Function = match syn::parse2(item.clone()) {
+pub(crate) fn main(arguments: TokenStream, item: &TokenStream) -> TokenStream {
+    let function = match Function::read(item, "#[tars_mqtt::main] goes above `async fn main`") {
         Ok(function) => function,
         Err(error) => {
-            let hint = format!("{error}; #[tars_mqtt::main] goes above `async fn main`");
-            let error = syn::Error::new(error.span(), hint).to_compile_error();
+            let error = error.to_compile_error();
             return quote!(#error #item);
         }
     };
     match options(arguments, &function) {
-        Ok(options) => expand::main(&function, &options, &item),
+        Ok(options) => expand::main(&function, &options, item),
         Err(error) => {
             // A program all the same, so that a missing one is not told of as well.
             let error = error.to_compile_error();
@@ -133,14 +132,12 @@ mod tests {
 
     #[test]
     fn the_function_runs_inside_of_main() {
-        let code = main(
-            TokenStream::new(),
-            quote!(
-                async fn main(app: App) -> Result<()> {
-                    app.run()
-                }
-            ),
+        let item = quote!(
+            async fn main(app: App) -> Result<()> {
+                app.run()
+            }
         );
+        let code = main(TokenStream::new(), &item);
         let code: syn::ItemFn = syn::parse2(code).unwrap();
         assert!(code.sig.asyncness.is_none());
         let inner: syn::Stmt = parse_quote!(

@@ -3,7 +3,7 @@ use std::time::Duration;
 use syn::{Error, Expr, ExprLit, Lit, LitStr, Result};
 use tars_mqtt_topic::{Pattern, check_topic_name};
 
-use crate::duration;
+use crate::duration::{self, Limit};
 use crate::errors::Errors;
 use crate::options::{Arguments, Given, known};
 use crate::value::{self, Written};
@@ -45,7 +45,7 @@ pub(super) struct Options {
     pub(super) queue: Option<u64>,
     /// A variant of the runtime's `Overflow`.
     pub(super) overflow: Option<&'static str>,
-    pub(super) timeout: Option<Option<Duration>>,
+    pub(super) timeout: Option<Limit>,
     pub(super) retry: Option<u64>,
     pub(super) backoff: Option<Written<(Duration, Duration)>>,
     pub(super) dead_letter: Option<Written<String>>,

@@ -204,10 +204,8 @@ fn take(argument: &Argument<'_>, context: &Ident) -> TokenStream {
 
 fn requirements(handler: &Handler<'_>) -> TokenStream {
     let types: Vec<_> = handler.taken().map(|argument| argument.ty).collect();
-    let requirements = match types.is_empty() {
-        true => quote!(_),
-        false => Ident::new("requirements", Span::mixed_site()).into_token_stream(),
-    };
+    let name = if types.is_empty() { "_requirements" } else { "requirements" };
+    let requirements = Ident::new(name, Span::mixed_site());
     quote! {
         fn requirements(#requirements: &mut ::tars_mqtt::extract::Requirements<'_>) {
             #(<#types as ::tars_mqtt::extract::FromMessage>::requirements(#requirements);)*

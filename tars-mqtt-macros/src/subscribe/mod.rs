@@ -15,12 +15,11 @@ use quote::quote;
 use crate::errors::Errors;
 use crate::signature::Function;
 
-pub(crate) fn subscribe(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    let function: Function = match syn::parse2(item.clone()) {
+pub(crate) fn subscribe(arguments: TokenStream, item: &TokenStream) -> TokenStream {
+    let function = match Function::read(item, "#[subscribe] goes above an `async fn`") {
         Ok(function) => function,
         Err(error) => {
-            let hint = format!("{error}; #[subscribe] goes above an `async fn`");
-            let error = syn::Error::new(error.span(), hint).to_compile_error();
+            let error = error.to_compile_error();
             return quote!(#error #item);
         }
     };
@@ -46,12 +45,9 @@ pub(crate) fn subscribe(arguments: TokenStream, item: TokenStream) -> TokenStrea
 fn handler(arguments: TokenStream, function: &Function) -> syn::Result<ast::Handler<'_>> {
     let mut errors = Errors::default();
     crate::signature::check(&function.signature, "a handler", &mut errors);
-    let attr = match syn::parse2(arguments) {
-        Ok(arguments) => attr::get(arguments, &mut errors),
-        Err(error) => {
-            errors.push(error);
-            return Err(errors.finish().err().unwrap_or_else(|| unreachable!()));
-        }
+    let attr = match errors.ok(syn::parse2(arguments)) {
+        Some(arguments) => attr::get(arguments, &mut errors),
+        None => attr::Attr { filter: attr::Filter::Wrong, ..attr::Attr::default() },
     };
     let handler = ast::Handler::of(function, attr);
     valid::check(&handler, &mut errors);

@@ -17,7 +17,7 @@ fn option_errors(options: &str) -> Vec<String> {
 
 fn code(arguments: &str, item: &str) -> String {
     let item: TokenStream = item.parse().unwrap();
-    super::subscribe(arguments.parse().unwrap(), item).to_string()
+    super::subscribe(arguments.parse().unwrap(), &item).to_string()
 }
 
 #[test]

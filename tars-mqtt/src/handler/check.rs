@@ -21,6 +21,10 @@ pub struct Argument {
 }
 
 /// The argument at `index` does not take a payload that an earlier one has taken.
+///
+/// # Panics
+///
+/// Otherwise.
 #[track_caller]
 pub const fn check_payload(arguments: &[Argument], index: usize) {
     let argument = &arguments[index];
@@ -42,6 +46,10 @@ pub const fn check_payload(arguments: &[Argument], index: usize) {
 }
 
 /// The events among the arguments can arrive by the filter.
+///
+/// # Panics
+///
+/// Otherwise.
 #[track_caller]
 pub const fn check_filter(filter: &str, arguments: &[Argument]) {
     let mut index = 0;
@@ -67,6 +75,10 @@ pub const fn check_filter(filter: &str, arguments: &[Argument]) {
 }
 
 /// There is an event among the arguments, whose topic stands for the filter.
+///
+/// # Panics
+///
+/// Otherwise.
 #[track_caller]
 pub const fn check_topic(arguments: &[Argument]) {
     let mut index = 0;
@@ -80,6 +92,10 @@ pub const fn check_topic(arguments: &[Argument]) {
 }
 
 /// Dead letters do not come back to the handler that gave them up.
+///
+/// # Panics
+///
+/// Otherwise.
 #[track_caller]
 pub const fn check_dead_letter(topic: &str, arguments: &[Argument]) {
     let mut index = 0;
