@@ -43,9 +43,10 @@ impl Mosquitto {
         let folder = TempDir::new().expect("a temporary folder");
         let port = free_port();
         let path = folder.path().display();
+        // As another user than the one who runs the tests it could not write into the folder.
         let config = format!(
-            "listener {port} 127.0.0.1\npersistence true\npersistence_location {path}/\n\
-             autosave_interval 1\nautosave_on_changes true\nmax_queued_messages 0\n\
+            "user root\nlistener {port} 127.0.0.1\npersistence true\npersistence_location {path}/\n\
+             max_queued_messages 0\n\
              log_type none\n{settings}"
         );
         std::fs::write(folder.path().join("mosquitto.conf"), config).expect("a configuration");

@@ -216,6 +216,8 @@ impl Task {
                     }
                 }
                 Err(ConnectError::Failed(reason)) => {
+                    // Where the broker is gone, nobody throws anybody out.
+                    self.thrown_out = 0;
                     tracing::warn!(broker = %self.config.url(), "cannot connect: {reason}");
                 }
             }
@@ -261,8 +263,12 @@ impl Task {
     /// A broker that throws this client out again and again most likely has another client of the
     /// same id, which it takes for this one (MQTT-3.1.4-2).
     fn watch_for_a_twin(&mut self, thrown_out: bool) {
-        self.thrown_out = if thrown_out { self.thrown_out + 1 } else { 0 };
-        if self.thrown_out >= THROWN_OUT {
+        if !thrown_out {
+            self.thrown_out = 0;
+            return;
+        }
+        self.thrown_out += 1;
+        if self.thrown_out == THROWN_OUT || self.thrown_out.is_multiple_of(10 * THROWN_OUT) {
             tracing::error!(
                 client_id = self.config.client_id(),
                 times = self.thrown_out,
