@@ -54,11 +54,7 @@ async fn answers(spy: &mut Spy) -> HashMap<u64, u32> {
                 last = Instant::now();
                 *answers.entry(number(&publish)).or_default() += 1;
             }
-            Err(_) => assert!(
-                last.elapsed() < LIMIT,
-                "{} of {MESSAGES} answered",
-                answers.len()
-            ),
+            Err(_) => assert!(last.elapsed() < LIMIT, "{} of {MESSAGES} answered", answers.len()),
         }
     }
     answers

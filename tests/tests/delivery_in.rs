@@ -160,6 +160,38 @@ async fn a_redelivered_message_waits_for_its_first_copy_and_does_not_run_again()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_sent_again_while_it_is_handled_does_not_run_twice_even_without_a_filter() {
+    let server = ScriptedServer::start().await;
+    let gate = Gate::closed();
+    let app = App::bare(server.config()).handler::<gated>().state(gate.clone());
+    let (_service, mut connection) = start(&server, app).await;
+    for id in [1, 2] {
+        connection.deliver("work", &work(id.into()), id, false).await;
+    }
+    eventually("both are being handled", || gate.begun() == 2).await;
+    drop(connection);
+
+    let mut connection = server.connected(true).await;
+    connection.deliver("work", &work(1), 1, true).await;
+    // The identifier of the second, given to another message.
+    connection.deliver("work", &work(3), 2, true).await;
+    eventually("the new one is being handled", || gate.begun() == 3).await;
+    gate.open();
+    let mut acknowledged = Vec::new();
+    while acknowledged.len() < 2 {
+        match connection.next().await {
+            Some(Packet::Publish(reply)) => {
+                connection.send(Packet::PubAck(PubAck::new(reply.pkid))).await;
+            }
+            Some(Packet::PubAck(ack)) => acknowledged.push(ack.pkid),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(acknowledged, [1, 2]);
+    assert_eq!(gate.begun(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_copy_of_a_handled_message_still_waits_for_the_reply_of_the_first() {
     let server = ScriptedServer::start().await;
     let gate = Gate::closed();

@@ -6,39 +6,39 @@ use tokio::time::Instant;
 
 use crate::QoS;
 use crate::delivery::Ticket;
-use crate::text::Text;
+use crate::message::Message;
 use crate::transport::{Ack, Link};
 
 /// Messages that came on this connection and are not acknowledged yet, in the order in which they
-/// came; and what QoS 2 needs remembered beyond the connection.
+/// came; and those of earlier connections that the broker will send again.
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
-    unacknowledged: VecDeque<Unacknowledged>,
+    unacknowledged: VecDeque<Arrived>,
     bytes: usize,
+    /// What was not acknowledged before an earlier connection of this session was lost, by packet
+    /// id. A copy that comes again waits for the first one instead of being handled once more:
+    /// otherwise a backlog of replies could grow with every lost connection, and none of the
+    /// messages they answer would ever be done with before the next one.
+    earlier: HashMap<u16, Arrived>,
     /// QoS 2 messages for which PUBREC has been sent, until PUBREL comes.
     received: HashSet<u16>,
-    /// QoS 2 messages that are being handled. A copy that comes on a later connection of the same
-    /// session waits for that.
-    handling: HashMap<u16, Arc<Ticket>>,
     /// Told when a QoS 0 message has been handled, which no packet tells.
     tracker: Option<mpsc::UnboundedSender<()>>,
 }
 
 #[derive(Debug)]
-struct Unacknowledged {
+struct Arrived {
     id: u16,
-    qos: QoS,
+    message: Message,
     /// `None` when there is nothing to wait for.
     ticket: Option<Arc<Ticket>>,
-    topic: Text,
-    bytes: usize,
     since: Instant,
 }
 
-/// The message that has held up all others for a while.
+/// The message that holds up all others.
 #[derive(Debug)]
 pub(super) struct Stalled<'a> {
-    pub(super) topic: &'a Text,
+    pub(super) topic: &'a str,
     pub(super) behind: usize,
     pub(super) since: Instant,
 }
@@ -53,36 +53,41 @@ impl Inbox {
         self.tracker.is_some()
     }
 
-    /// Whether a QoS 2 message has come before, and is not to be handled again. Sees to its answer.
-    pub(super) fn is_known(&mut self, id: u16, topic: &Text, now: Instant) -> bool {
-        if let Some(ticket) = self.handling.get(&id).cloned() {
-            self.push(id, QoS::ExactlyOnce, Some(ticket), topic.clone(), 0, now);
+    /// Whether a message has come before and is not to be handled again. Sees to its answer.
+    ///
+    /// A broker sends again under the packet id of the first time (MQTT-4.4.0-1), but may have
+    /// given the id to another message meanwhile.
+    pub(super) fn is_known(&mut self, id: u16, message: &Message, now: Instant) -> bool {
+        if message.qos == QoS::ExactlyOnce && self.received.contains(&id) {
+            self.push(id, message.clone(), None, now);
             return true;
         }
-        if self.received.contains(&id) {
-            self.push(id, QoS::ExactlyOnce, None, topic.clone(), 0, now);
-            return true;
+        if !message.dup {
+            self.earlier.remove(&id);
+            return false;
         }
-        false
+        match self.earlier.remove(&id) {
+            Some(first)
+                if first.message.topic == message.topic
+                    && first.message.payload == message.payload =>
+            {
+                self.push(id, message.clone(), first.ticket, now);
+                true
+            }
+            _ => false,
+        }
     }
 
     /// A message has come. It is acknowledged in its turn, once its ticket is done.
     pub(super) fn push(
         &mut self,
         id: u16,
-        qos: QoS,
+        message: Message,
         ticket: Option<Arc<Ticket>>,
-        topic: Text,
-        bytes: usize,
         since: Instant,
     ) {
-        if qos == QoS::ExactlyOnce
-            && let Some(ticket) = &ticket
-        {
-            self.handling.insert(id, ticket.clone());
-        }
-        self.bytes += bytes;
-        self.unacknowledged.push_back(Unacknowledged { id, qos, ticket, topic, bytes, since });
+        self.bytes += message.payload.len();
+        self.unacknowledged.push_back(Arrived { id, message, ticket, since });
     }
 
     /// Acknowledges what is done, up to the first message that is not.
@@ -91,8 +96,8 @@ impl Inbox {
         while let Some(first) = self.unacknowledged.front()
             && first.ticket.as_ref().is_none_or(|ticket| ticket.is_done())
         {
-            let (id, qos) = (first.id, first.qos);
-            self.bytes -= first.bytes;
+            let (id, qos) = (first.id, first.message.qos);
+            self.bytes -= first.message.payload.len();
             self.unacknowledged.pop_front();
             acknowledged = true;
             match qos {
@@ -104,7 +109,6 @@ impl Inbox {
                 }
                 QoS::AtLeastOnce => link.acknowledge(Ack::Publish(id)),
                 QoS::ExactlyOnce => {
-                    self.handling.remove(&id);
                     self.received.insert(id);
                     link.acknowledge(Ack::Received(id));
                 }
@@ -125,13 +129,14 @@ impl Inbox {
 
     /// Acknowledgements belong to their connection; what is finished later is dropped.
     pub(super) fn connection_lost(&mut self) {
-        self.unacknowledged.clear();
+        let unacknowledged = self.unacknowledged.drain(..);
+        self.earlier.extend(unacknowledged.filter(|arrived| arrived.id != 0).map(|a| (a.id, a)));
         self.bytes = 0;
     }
 
     pub(super) fn session_lost(&mut self) {
         self.received.clear();
-        self.handling.clear();
+        self.earlier.clear();
     }
 
     /// Whether everything that came is acknowledged.
@@ -148,6 +153,6 @@ impl Inbox {
     pub(super) fn stalled(&self) -> Option<Stalled<'_>> {
         let first = self.unacknowledged.front()?;
         let behind = self.unacknowledged.len() - 1;
-        Some(Stalled { topic: &first.topic, behind, since: first.since })
+        Some(Stalled { topic: first.message.topic(), behind, since: first.since })
     }
 }

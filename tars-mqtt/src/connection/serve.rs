@@ -10,7 +10,6 @@ use super::targets::Handed;
 use super::task::{EXPIRY_TICK, End, Task};
 use super::vitals::Vitals;
 use crate::QoS;
-use crate::text::Text;
 use crate::transport::{Link, Received};
 
 /// Bytes of unacknowledged messages from which on nothing more is read. A broker with a sane window
@@ -143,8 +142,7 @@ impl Task {
                     );
                 }
                 if unreadable.qos > QoS::AtMostOnce {
-                    let topic = Text::from(unreadable.topic.as_str());
-                    self.inbox.push(unreadable.id, unreadable.qos, None, topic, 0, now);
+                    self.inbox.push(unreadable.id, unreadable.stand_in(), None, now);
                 }
             }
             Received::PubAck(id) | Received::PubComp(id) => {
@@ -164,24 +162,23 @@ impl Task {
     }
 
     fn message(&mut self, id: u16, message: crate::message::Message, now: Instant) {
-        let (qos, topic, bytes) = (message.qos, message.topic.clone(), message.payload.len());
-        if qos == QoS::ExactlyOnce && self.inbox.is_known(id, &topic, now) {
+        if message.qos > QoS::AtMostOnce && self.inbox.is_known(id, &message, now) {
             return;
         }
-        let tracked = qos > QoS::AtMostOnce || self.inbox.tracks_all();
+        let tracked = message.qos > QoS::AtMostOnce || self.inbox.tracks_all();
         let ticket = if self.copies.is_copy(&message) {
             None
         } else {
-            match self.targets.hand_on(message, tracked) {
+            match self.targets.hand_on(&message, tracked) {
                 Handed::On(ticket) => ticket,
                 Handed::Unhandled => {
-                    self.unhandled(topic.as_str());
+                    self.unhandled(message.topic());
                     None
                 }
             }
         };
         if tracked {
-            self.inbox.push(id, qos, ticket, topic, bytes, now);
+            self.inbox.push(id, message, ticket, now);
         }
     }
 
@@ -282,12 +279,11 @@ impl Task {
             return;
         }
         serving.warned_of = Some(stalled.since);
-        let (topic, behind) = (stalled.topic.clone(), stalled.behind);
-        let handler = self.targets.busy(topic.as_str());
+        let handler = self.targets.busy(stalled.topic);
         tracing::warn!(
             handler,
-            topic = topic.as_str(),
-            waiting = behind,
+            topic = stalled.topic,
+            waiting = stalled.behind,
             "a message has been unacknowledged for {STALL:?} and holds up those behind it"
         );
     }

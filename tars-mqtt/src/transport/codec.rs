@@ -39,6 +39,19 @@ pub(crate) struct Unreadable {
     pub(crate) reason: String,
 }
 
+impl Unreadable {
+    /// What takes its place among the messages to be acknowledged.
+    pub(crate) fn stand_in(&self) -> Message {
+        Message {
+            topic: self.topic.as_str().into(),
+            payload: Bytes::new(),
+            qos: self.qos,
+            retain: false,
+            dup: false,
+        }
+    }
+}
+
 /// A message on its way to the broker.
 #[derive(Clone, Debug)]
 pub(crate) struct Publish(pub(super) rumqttc::Publish);
