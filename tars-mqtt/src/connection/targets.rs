@@ -10,8 +10,11 @@ use crate::handler::LogLimit;
 use crate::message::Message;
 use crate::router::Router;
 
-/// How long reading waits for a full queue before its handler counts as slow.
-const PATIENCE: Duration = Duration::from_millis(2);
+/// How long reading waits for a full queue, before it looks whether its handler keeps up.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+/// Messages that a handler must take from its full queue meanwhile, in order not to count as slow.
+const PROGRESS: usize = 16;
 
 /// All that messages are handed to: handlers and subscriptions of the client.
 #[derive(Debug)]
@@ -38,8 +41,10 @@ struct Target {
     staged: Vec<Job>,
     /// Messages that certainly still fit.
     room: usize,
-    /// It did not empty its queue when reading waited for it; now messages are dropped.
+    /// It did not keep up when reading waited for it; now messages are dropped.
     slow: bool,
+    /// Messages that waited when reading began to wait.
+    waiting: usize,
     drops: LogLimit,
 }
 
@@ -91,6 +96,7 @@ impl Targets {
             done_on_receive: target.done_on_receive,
             staged: Vec::new(),
             slow: false,
+            waiting: 0,
             drops: LogLimit::default(),
         };
         match free {
@@ -142,6 +148,7 @@ impl Targets {
         }
         target.room = target.room.saturating_sub(1);
         if target.room == 0 && !target.slow && message.qos == QoS::AtMostOnce {
+            target.waiting = usize::MAX;
             self.full.push(index);
         }
         let hold = ticket.filter(|_| !target.done_on_receive).map(Ticket::hold);
@@ -178,20 +185,26 @@ impl Targets {
         }
         // Whether there is room shows only once everything is in its queue.
         self.flush();
+        let begins = self.full_since.is_none();
         let since = *self.full_since.get_or_insert(now);
-        let out_of_patience = now.duration_since(since) >= PATIENCE;
+        let looks = now.duration_since(since) >= PATIENCE;
         let all = &mut self.all;
         self.full.retain(|&index| {
             let Some(target) = all[index].as_mut() else { return false };
-            if target.queue.await_room() {
+            let Some(waiting) = target.queue.await_room() else {
                 target.room = target.queue.capacity() - target.queue.capacity() / 2;
                 return false;
+            };
+            target.slow = looks && waiting + PROGRESS > target.waiting;
+            if begins || looks {
+                target.waiting = waiting;
             }
-            target.slow |= out_of_patience;
-            !out_of_patience
+            !target.slow
         });
         if self.full.is_empty() {
             self.full_since = None;
+        } else if looks {
+            self.full_since = Some(now);
         }
         !self.full.is_empty()
     }

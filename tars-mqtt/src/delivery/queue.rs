@@ -105,11 +105,13 @@ impl Queue {
         Level { len, dropped }
     }
 
-    /// Whether the queue is at most half full. If not, the connection is woken once it is.
-    pub(crate) fn await_room(&self) -> bool {
+    /// How many messages wait, if they fill more than half of the queue. The connection is woken
+    /// once they do not.
+    pub(crate) fn await_room(&self) -> Option<usize> {
         let mut waiting = self.waiting();
-        waiting.awaited = waiting.jobs.len() > self.capacity / 2;
-        !waiting.awaited
+        let len = waiting.jobs.len();
+        waiting.awaited = len > self.capacity / 2;
+        waiting.awaited.then_some(len)
     }
 
     /// Puts a message back to the front, to be handed out next.
