@@ -42,3 +42,8 @@ pub fn unique_id(name: &str) -> String {
 pub fn envelope(event_type: &str, id: &str, data: &str) -> String {
     format!(r#"{{"id":"{id}","type":"{event_type}","ts":1.5,"source":"tests","data":{data}}}"#)
 }
+
+/// The programs in the repository's README.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

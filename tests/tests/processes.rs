@@ -74,6 +74,34 @@ async fn a_handler_that_hangs_is_cut_off_in_time_and_its_message_comes_again_at_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn at_debug_what_a_handler_logs_says_which_message_it_is_about() {
+    let broker = tars_mqtt::broker::EmbeddedBroker::start("127.0.0.1:0").await.unwrap();
+    let port = broker.local_addr().port();
+    let start = |rust_log| hanging(&broker.url(), "logging").env("RUST_LOG", rust_log).start();
+    let spy = Spy::on(port, &[]).await;
+    let payload = tests::envelope("t", "conversation-7", "{}");
+
+    let mut process = start("info");
+    ready(&process, port, "logging").await;
+    spy.publish("hang/logging/wait", payload).await;
+    process.logs("INFO hanging: waiting").await;
+    process.kill();
+
+    let process = start("info,tars_mqtt::message=debug");
+    process.logs("hanging: waiting").await;
+    let errors = process.errors();
+    let line = errors.lines().find(|line| line.contains("hanging: waiting")).unwrap();
+    for part in [
+        r#"message{handler="hanging::wait""#,
+        r#"topic="hang/logging/wait""#,
+        r#"id="conversation-7""#,
+        "attempt=1",
+    ] {
+        assert!(line.contains(part), "{part} is not in {line}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_state_that_nobody_gave_ends_the_service_with_the_handler_the_place_and_the_type() {
     let program = Program::new(env!("CARGO_BIN_EXE_stateless"));
     let mut process = program.env("MQTT_URL", "mqtt://127.0.0.1:9").start();

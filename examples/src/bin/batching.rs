@@ -76,13 +76,13 @@ async fn main() -> anyhow::Result<()> {
     let service = App::new(examples::config(&broker, "batching")?).state(batcher).start().await?;
 
     let client = service.client();
-    let mut batches = client.subscribe::<ReadingBatch>(ReadingBatch::TOPIC).await?;
+    let mut incoming = client.subscribe::<ReadingBatch>(ReadingBatch::TOPIC).await?;
     for value in 0..10 {
         client.publish(&Reading { value }).await?;
     }
     let mut received = 0;
     while received < 10
-        && let Some(Envelope { data, .. }) = batches.next().await
+        && let Some(Envelope { data, .. }) = incoming.next().await
     {
         received += data.values.len();
         println!("a batch of {}: {:?}", data.values.len(), data.values);

@@ -50,6 +50,10 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// As it would come from another service.
+const REQUEST: &str =
+    r#"{"id":"1","type":"llm.request","ts":0,"source":"me","data":{"id":"1","text":"hello"}}"#;
+
 /// The usual port if it is free, else any.
 async fn start_broker() -> tars_mqtt::Result<EmbeddedBroker> {
     match EmbeddedBroker::start("127.0.0.1:1883").await {
@@ -63,9 +67,6 @@ fn explain(broker: &EmbeddedBroker) {
     println!("An MQTT broker listens on {}, and a service answers there.", broker.local_addr());
     println!("From another terminal:");
     println!("  mosquitto_sub -p {port} -v -t '#'");
-    println!(
-        "  mosquitto_pub -p {port} -t llm/request -m '{}'",
-        r#"{"id":"1","type":"llm.request","ts":0,"source":"me","data":{"id":"1","text":"hello"}}"#
-    );
+    println!("  mosquitto_pub -p {port} -t llm/request -m '{REQUEST}'");
     println!("Or type here; each line is sent and answered over MQTT. End with Ctrl-D.");
 }

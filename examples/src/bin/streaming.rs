@@ -19,7 +19,7 @@ struct Question {
 #[event("answer.delta", qos = 0)]
 struct Delta {
     seq: usize,
-    delta: String,
+    word: String,
     done: bool,
 }
 
@@ -28,9 +28,9 @@ async fn answer(question: Question) -> Replies<impl Stream<Item = Delta> + Send>
     let mut words: Vec<String> = question.text.split_whitespace().map(str::to_owned).collect();
     words.reverse();
     let last = words.len().saturating_sub(1);
-    Replies(stream::iter(words).enumerate().then(move |(seq, delta)| async move {
+    Replies(stream::iter(words).enumerate().then(move |(seq, word)| async move {
         tokio::time::sleep(Duration::from_millis(150)).await;
-        Delta { seq, delta, done: seq == last }
+        Delta { seq, word, done: seq == last }
     }))
 }
 
@@ -43,7 +43,7 @@ async fn main() -> anyhow::Result<()> {
     let mut deltas = client.subscribe::<Delta>(Delta::TOPIC).await?;
     client.publish(&Question { text: "piece by piece answer an is this".into() }).await?;
     while let Some(Envelope { data, .. }) = deltas.next().await {
-        println!("{}: {}", data.seq, data.delta);
+        println!("{}: {}", data.seq, data.word);
         if data.done {
             break;
         }

@@ -4,6 +4,7 @@ use tars_mqtt::prelude::*;
 
 #[subscribe("hang/{client}/wait", timeout = "off")]
 async fn wait(client: String, text: String) {
+    tracing::info!("waiting");
     println!("{client} waits: {text}");
     std::future::pending::<()>().await;
 }
