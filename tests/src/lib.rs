@@ -4,13 +4,7 @@
 //!
 //! Everything here panics when it does not get what a test needs.
 
-#![allow(
-    missing_docs,
-    missing_debug_implementations,
-    clippy::missing_panics_doc,
-    clippy::must_use_candidate,
-    clippy::expect_used
-)]
+#![allow(clippy::should_implement_trait)]
 
 mod brokers;
 mod logs;

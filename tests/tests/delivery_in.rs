@@ -308,9 +308,7 @@ async fn blocks_its_thread(_work: Work) {
 }
 
 #[subscribe("other")]
-async fn stays_prompt(work: Json<u32>) {
-    drop(work);
-}
+async fn stays_prompt(_number: Json<u32>) {}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_handler_that_blocks_its_thread_stops_neither_pings_nor_others() {
