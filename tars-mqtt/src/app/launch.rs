@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::lifeline::Lifeline;
 use super::running::{Running, Service};
@@ -8,7 +8,7 @@ use super::{App, plan};
 use crate::Result;
 use crate::connection::{NewTarget, Plan, Task};
 use crate::delivery::{Dedupe, Queue};
-use crate::extract::Scope;
+use crate::extract::{SHARE, Scope};
 use crate::handler::{AckMode, LogLimit, Worker};
 use crate::transport::Dialer;
 
@@ -52,7 +52,12 @@ impl App {
             let wake = client.0.wake.clone();
             let queue = Arc::new(Queue::new(spec.options.queue, spec.options.overflow, wake));
             let worker = Arc::new(Worker {
-                scope: Arc::new(Scope { spec, client: client.clone(), states: states.clone() }),
+                scope: Arc::new(Scope {
+                    spec,
+                    client: client.clone(),
+                    states: states.clone(),
+                    share: Arc::new(Semaphore::new(SHARE)),
+                }),
                 queue: queue.clone(),
                 dedupe: dedupe.map(|(ttl, max_entries)| Dedupe::new(ttl, max_entries)),
                 failures: LogLimit::default(),

@@ -7,6 +7,9 @@ use crate::router::FilterTree;
 /// Messages remembered while their copies may still come.
 const REMEMBERED: usize = 64;
 
+/// So many messages without a copy show that the broker makes none.
+const LEARNED: usize = 8;
+
 /// Recognizes the copies of a message that a broker sends because several subscriptions of this
 /// client match it. The standard allows one copy for all of them, or one for each (section 3.3.5).
 ///
@@ -88,11 +91,11 @@ impl Copies {
             }
             self.expected.remove(index);
         }
-        if self.expected.len() >= REMEMBERED
-            && let Some(oldest) = self.expected.pop_front()
-            && !oldest.retain
-            && self.habit == Habit::Unknown
-        {
+        if self.expected.len() >= REMEMBERED {
+            self.expected.pop_front();
+        }
+        let in_vain = self.expected.iter().filter(|expected| !expected.retain).count();
+        if self.habit == Habit::Unknown && in_vain >= LEARNED {
             self.habit = Habit::OneForAll;
         }
         let copies = self.found.len() - 1;
@@ -144,7 +147,7 @@ mod tests {
     #[test]
     fn equal_messages_are_told_apart_once_the_broker_is_known_to_send_one() {
         let mut copies = overlapping();
-        for index in 0..=REMEMBERED {
+        for index in 0..=LEARNED {
             assert!(!copies.is_copy(&message(&index.to_string(), false)));
         }
         assert_eq!(copies.habit, Habit::OneForAll);

@@ -94,6 +94,7 @@ impl Outgoing {
         link: &mut Link,
         ids: &mut PacketIds,
     ) {
+        entry.share = None;
         if entry.publish.qos() == QoS::AtMostOnce {
             link.publish(&mut entry.publish, 0, false);
             self.written.extend(entry.receipt);

@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::time::Instant;
 
 use super::ticket::Hold;
@@ -21,11 +21,13 @@ pub(crate) struct Entry {
     pub(crate) hold: Option<Hold>,
     /// When waiting for the acknowledgement ends.
     pub(crate) deadline: Option<Instant>,
+    /// Its place among those that its handler may have here.
+    pub(crate) share: Option<OwnedSemaphorePermit>,
 }
 
 impl Entry {
     pub(crate) fn new(publish: Publish) -> Self {
-        Self { publish, receipt: None, hold: None, deadline: None }
+        Self { publish, receipt: None, hold: None, deadline: None, share: None }
     }
 
     /// The broker has it.

@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use serde::Serialize;
+use tokio::sync::Semaphore;
 
 use super::state::States;
 use super::{FromMessage, Rejection};
@@ -33,7 +34,12 @@ pub(crate) struct Scope {
     pub(crate) spec: &'static HandlerSpec,
     pub(crate) client: Client,
     pub(crate) states: Arc<States>,
+    /// How many replies of the handler may wait in the outbox, so that others find room there.
+    pub(crate) share: Arc<Semaphore>,
 }
+
+/// Replies of one handler that may wait to be sent.
+pub(crate) const SHARE: usize = 64;
 
 /// Where a message says that it comes from.
 #[derive(Clone, Debug)]
@@ -184,7 +190,7 @@ impl Context {
     pub(crate) async fn send(&self, publish: Publish) -> Result<Receipt> {
         let client = self.client();
         let (entry, receipt) = client.entry(publish)?;
-        client.put(self.held(entry)).await?;
+        client.put(self.held(entry).await).await?;
         Ok(receipt)
     }
 
@@ -192,7 +198,7 @@ impl Context {
     pub(crate) async fn reply(&self, publish: Publish) -> Result<()> {
         let client = self.client();
         let entry = client.quiet_entry(publish)?;
-        match client.put(self.held(entry)).await {
+        match client.put(self.held(entry).await).await {
             Err(Error::Disconnected) => {
                 tracing::debug!(
                     handler = self.scope.spec.name,
@@ -205,7 +211,9 @@ impl Context {
         }
     }
 
-    fn held(&self, mut entry: Entry) -> Entry {
+    async fn held(&self, mut entry: Entry) -> Entry {
+        // The semaphore is never closed.
+        entry.share = self.scope.share.clone().acquire_owned().await.ok();
         if entry.publish.qos() > QoS::AtMostOnce {
             entry.hold = self.ticket.as_ref().map(Ticket::hold);
         }

@@ -5,7 +5,7 @@ mod payload;
 mod state;
 
 pub use context::Context;
-pub(crate) use context::Scope;
+pub(crate) use context::{SHARE, Scope};
 pub use payload::Json;
 pub(crate) use state::States;
 pub use state::{Requirements, State};
