@@ -139,6 +139,44 @@ async fn nothing_is_lost_while_the_broker_ends_and_starts_again() {
     report("the broker ended", 20, &answers, begun);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_while_service_and_broker_end_together() {
+    let Some(mut mosquitto) = Mosquitto::start().await else { return };
+    let begun = Instant::now();
+    let id = unique_id("worker");
+    let mut service = worker(&mosquitto.url(), &id);
+    let mut health = Spy::on(mosquitto.port(), &[&format!("system/health/{id}")]).await;
+    health.next().await;
+    drop(health);
+    let config = |name| {
+        Config::new(mosquitto.url(), unique_id(name))
+            .expect("valid settings")
+            .reconnect_delay(Duration::from_millis(100), Duration::from_millis(500))
+    };
+    let publisher = Client::connect(config("publisher")).await.expect("a connection");
+    let collector = Client::connect(config("collector")).await.expect("a connection");
+    let mut done = collector.subscribe::<Done>("done").await.expect("a subscription");
+    let publishing = tokio::spawn(publish_all(publisher));
+    let restarting = tokio::spawn(async move {
+        for round in 0..10 {
+            a_while(round, 100, 400).await;
+            service.kill();
+            mosquitto.stop().await;
+            mosquitto.restart().await;
+            service = worker(&mosquitto.url(), &id);
+        }
+        (service, mosquitto)
+    });
+    let mut answers: HashMap<u64, u32> = HashMap::new();
+    while answers.len() < usize::try_from(MESSAGES).expect("it fits") {
+        let envelope = tests::within("another answer", done.next()).await.expect("the stream");
+        *answers.entry(envelope.data.number).or_default() += 1;
+    }
+    publishing.await.expect("all is published");
+    drop(restarting.await.expect("both run"));
+    report("service and broker ended", 10, &answers, begun);
+}
+
 #[derive(Serialize, Deserialize, Event)]
 struct Done {
     number: u64,
