@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use tars_mqtt::DeadLetter;
 use tars_mqtt::prelude::*;
 use tars_mqtt::testing::TestApp;
-use tests::{Spy, eventually, json, on_each_broker};
+use tests::{Logs, Spy, eventually, json, on_each_broker};
 
 #[derive(Serialize, Deserialize, Event)]
 #[event("flood", topic = "flood/out")]
@@ -141,6 +141,27 @@ async fn a_reply_that_cannot_be_sent_is_the_failure_of_its_handler_alone() {
     app.deliver_message("garbage/in", "fine").await;
     assert_eq!(app.published::<Garbage>().len(), 1);
     app.stop().await.unwrap();
+}
+
+#[subscribe("stuck", timeout = "off")]
+async fn stuck() {
+    std::future::pending::<()>().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_holds_up_the_others_for_ten_seconds_is_named() {
+    let logs = Logs::of_this_process();
+    let app = App::bare(TestApp::config()).handler::<stuck>().handler::<garbage>();
+    let app = Arc::new(TestApp::start(app).await.unwrap());
+    let delivering = app.clone();
+    let waiting = tokio::spawn(async move { delivering.deliver_message("stuck", "x").await });
+    let begun = tokio::time::Instant::now();
+    eventually("it is named", || {
+        logs.contain(&["WARN", "holds up those behind it", "::stuck", "topic=\"stuck\""])
+    })
+    .await;
+    assert!(begun.elapsed() >= Duration::from_secs(10), "{:?}", begun.elapsed());
+    waiting.abort();
 }
 
 #[subscribe("slow/{n}", concurrency = 4)]

@@ -197,3 +197,21 @@ fn every_example_is_in_the_readme_and_run_by_the_gate() {
         assert!(runs.iter().any(|run| gate.contains(run)), "{example} is not in .ci/run");
     }
 }
+
+#[test]
+fn every_test_that_the_promises_name_is_there() {
+    let files = files();
+    let promises = files.iter().find(|(name, _)| name == "docs/delivery.md").expect("the promises");
+    let mut named = 0;
+    for name in promises.1.split('`').skip(1).step_by(2) {
+        let is_test = name.len() > 20
+            && !name
+                .contains(|c: char| !(c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'));
+        if is_test {
+            let function = format!("fn {name}(");
+            assert!(files.iter().any(|(_, text)| text.contains(&function)), "{name}");
+            named += 1;
+        }
+    }
+    assert!(named > 50, "{named}");
+}

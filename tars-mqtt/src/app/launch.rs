@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::{Semaphore, watch};
 
@@ -86,7 +86,7 @@ impl App {
             queues,
             stopping: stopping_sender,
             started: Some(started),
-            on_ready: self.on_ready,
+            on_ready: Mutex::new(self.on_ready),
             _lifeline: Lifeline::hold(),
             #[cfg(feature = "embedded-broker")]
             broker,

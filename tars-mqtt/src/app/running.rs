@@ -1,5 +1,5 @@
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
@@ -26,7 +26,8 @@ pub(super) struct Service {
     pub(super) queues: Vec<Arc<Queue>>,
     pub(super) stopping: watch::Sender<bool>,
     pub(super) started: Option<oneshot::Receiver<Result<()>>>,
-    pub(super) on_ready: Vec<OnReady>,
+    /// Behind a lock only so that a running service can be shared between threads.
+    pub(super) on_ready: Mutex<Vec<OnReady>>,
     pub(super) _lifeline: Lifeline,
     #[cfg(feature = "embedded-broker")]
     pub(super) broker: Option<crate::broker::EmbeddedBroker>,
@@ -59,7 +60,8 @@ impl Running {
             service.started = None;
             outcome?;
         }
-        for action in std::mem::take(&mut service.on_ready) {
+        let actions = service.on_ready.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for action in std::mem::take(actions) {
             action(service.client.clone()).await.map_err(Error::OnReady)?;
         }
         Ok(())
