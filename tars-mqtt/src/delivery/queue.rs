@@ -134,7 +134,11 @@ impl Queue {
                     return true;
                 }
                 Taken::Nothing => self.ready.notified().await,
-                Taken::Closed => return false,
+                Taken::Closed => {
+                    // Another task may have looked just before the queue was closed.
+                    self.ready.notify_one();
+                    return false;
+                }
             }
         }
     }
