@@ -239,8 +239,8 @@ fn file(rng: &mut Rng) -> Vec<u8> {
     }
     let mut bytes = text.into_bytes();
     if once_in(rng, 4) {
-        // Behind the URL, so that the password stays where a password is.
-        let end = bytes.iter().rposition(|byte| *byte == b'@').unwrap_or(bytes.len());
+        // Behind the last `@`, so that the password stays where a password is.
+        let end = bytes.iter().rposition(|byte| *byte == b'@').map_or(bytes.len(), |at| at + 1);
         let mut rest = bytes.split_off(end);
         mutate(rng, &mut rest, b"=\"'[]{}\n#\\.\xff");
         bytes.extend(rest);
