@@ -27,7 +27,15 @@ pub const fn covers(wide: &str, narrow: &str) -> bool {
         }
         match (wide_level.kind, narrow_level.kind) {
             (Kind::Rest, _) => return true,
-            (Kind::One, Kind::Rest) | (Kind::Literal, Kind::One | Kind::Rest) => return false,
+            // Every topic has a first level, so `+/#` takes all that `#` does.
+            (Kind::One, Kind::Rest) => {
+                return first
+                    && match wide_level.next() {
+                        Some(next) => matches!(Level::at(wide, next, FILTER).kind, Kind::Rest),
+                        None => false,
+                    };
+            }
+            (Kind::Literal, Kind::One | Kind::Rest) => return false,
             (Kind::One, _) => {}
             (Kind::Literal, Kind::Literal) => {
                 if !wide_level.equals(&narrow_level) {
@@ -241,6 +249,11 @@ mod tests {
             ("a/+", "+/b", false),
             ("#", "$SYS/#", false),
             ("#", "+/a", true),
+            ("+/#", "#", true),
+            ("+/+/#", "#", false),
+            ("+", "#", false),
+            ("a/+/#", "a/#", false),
+            ("+/#", "$SYS/#", false),
             ("+/a", "$SYS/a", false),
             ("a/b/#", "a/#", false),
             ("a/+/#", "a", false),

@@ -13,6 +13,8 @@ mod delivery;
 mod error;
 mod event;
 pub mod extract;
+#[cfg(test)]
+mod fuzz;
 mod handler;
 mod message;
 mod qos;

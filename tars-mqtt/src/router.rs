@@ -152,6 +152,10 @@ impl Node {
             found.extend(&self.rest);
         }
         if level == "#" {
+            // Every topic has a first level, so `+/#` takes all that `#` does.
+            if let Some(node) = self.one.as_ref().filter(|_| first) {
+                found.extend(&node.rest);
+            }
             return;
         }
         if let Some(node) = self.one.as_ref().filter(|_| !reserved) {

@@ -5,6 +5,8 @@ mod contradictions;
 mod defaults;
 mod environment;
 mod file;
+#[cfg(test)]
+mod fuzz;
 mod load;
 mod nearest;
 mod paths;

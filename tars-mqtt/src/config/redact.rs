@@ -1,13 +1,21 @@
 use std::net::Ipv6Addr;
 
+use super::scheme::Scheme;
+
 /// A broker URL that may be malformed, without anything that could be a password.
 ///
 /// What follows the last `@` is the host even where characters before it should have been
-/// percent-encoded. Without an `@`, a "port" that is none may be the password of a URL whose host
-/// was forgotten.
+/// percent-encoded. Before it only a scheme of ours is one: `user://secret@host` may be a user with
+/// the password `//secret`. Without an `@`, a "port" that is none may be the password of a URL whose
+/// host was forgotten.
 pub(super) fn redact(text: &str) -> String {
     let (scheme, rest) = match text.split_once("://") {
-        Some((scheme, rest)) if is_scheme(scheme) => (&text[..scheme.len() + 3], rest),
+        Some((scheme, rest))
+            if Scheme::from_name(scheme).is_some()
+                || (is_scheme(scheme) && !rest.contains('@')) =>
+        {
+            (&text[..scheme.len() + 3], rest)
+        }
         _ => ("", text),
     };
     let rest = match rest.rsplit_once('@') {
@@ -69,6 +77,9 @@ mod tests {
             ("user:hunter2@host", "user:***@host"),
             ("user:a://hunter2@host", "user:***@host"),
             ("mqtt:user:hunter2@host", "mqtt:***@host"),
+            ("user://hunter2@host:8883/", "user:***@host:8883/"),
+            ("user://hunter2://%40%@host", "user:***@host"),
+            ("http://user:hunter2@host", "http:***@host"),
             ("mqtt://mqtt://user:hunter2@host", "mqtt://mqtt:***@host"),
             ("mqtt://user:hunter2", "mqtt://user:***"),
             ("mqtt://user:hunter2/host", "mqtt://user:***"),

@@ -133,6 +133,10 @@ impl Head {
             data: &'a RawValue,
         }
         let wire: Wire<'_> = serde_json::from_slice(payload)?;
+        // A sequence of the five values is the same struct to serde.
+        if payload.trim_ascii_start().first() != Some(&b'{') {
+            return Err(serde::de::Error::custom("the envelope is not an object"));
+        }
         let data = wire.data.get().as_bytes();
         if data.first() != Some(&b'{') {
             return Err(serde::de::Error::custom("`data` is not an object"));
@@ -235,6 +239,8 @@ mod tests {
             "null",
             "hello",
             "[]",
+            r#"["1","a",1,"s",{}]"#,
+            r#" ["1","a",1,"s",{}]"#,
             r#"{"id":"1","type":"a","ts":1,"source":"s"}"#,
             r#"{"id":"1","ts":1,"source":"s","data":{}}"#,
             r#"{"id":"1","type":"a","ts":"1","source":"s","data":{}}"#,

@@ -2,6 +2,10 @@
 
 mod contract;
 mod envelope;
+#[cfg(test)]
+mod fuzz;
+#[cfg(test)]
+mod fuzz_strict;
 mod id;
 mod strict;
 mod system;

@@ -87,7 +87,7 @@ pub(super) fn to_rumqttc(qos: QoS) -> rumqttc::QoS {
     }
 }
 
-fn from_rumqttc(qos: rumqttc::QoS) -> QoS {
+pub(super) fn from_rumqttc(qos: rumqttc::QoS) -> QoS {
     match qos {
         rumqttc::QoS::AtMostOnce => QoS::AtMostOnce,
         rumqttc::QoS::AtLeastOnce => QoS::AtLeastOnce,

@@ -13,6 +13,8 @@
 
 mod codec;
 mod dial;
+#[cfg(test)]
+mod fuzz;
 mod handshake;
 mod link;
 #[cfg(feature = "testing")]
