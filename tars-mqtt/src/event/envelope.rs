@@ -178,9 +178,7 @@ impl Head {
         }
         let data = self.data(payload);
         // Most events have no such field, and looking is cheaper than parsing.
-        if !data.windows(5).any(|window| window == br#""seq""#) {
-            return None;
-        }
+        memchr::memmem::find(data, br#""seq""#)?;
         let Sequenced { seq } = serde_json::from_slice(data).ok()?;
         seq.as_i64().map(i128::from).or_else(|| seq.as_u64().map(i128::from))
     }
