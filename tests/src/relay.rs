@@ -1,11 +1,14 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// A relay between client and broker that can be cut and can refuse to connect.
+/// A relay between client and broker that a test makes worse than a network: it cuts, refuses,
+/// delays, swallows, throttles, takes apart and doubles.
 pub struct Relay {
     address: SocketAddr,
     state: Arc<watch::Sender<State>>,
@@ -16,6 +19,16 @@ struct State {
     /// Counts the cuts.
     cuts: u64,
     open: bool,
+    /// Everything is taken and nothing passed on, in silence.
+    black_hole: bool,
+    /// How long each chunk is held back.
+    delay: Duration,
+    /// Bytes passed on at once.
+    chunk: usize,
+    /// Bytes in a second, in each direction.
+    rate: Option<u32>,
+    /// What the client says is said to the broker on a second connection too.
+    doubled: bool,
 }
 
 impl Relay {
@@ -23,7 +36,15 @@ impl Relay {
     pub async fn to(port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("its address");
-        let state = Arc::new(watch::Sender::new(State { cuts: 0, open: true }));
+        let state = Arc::new(watch::Sender::new(State {
+            cuts: 0,
+            open: true,
+            black_hole: false,
+            delay: Duration::ZERO,
+            chunk: 64 * 1024,
+            rate: None,
+            doubled: false,
+        }));
         let states = state.clone();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
@@ -58,15 +79,93 @@ impl Relay {
     pub fn open(&self) {
         self.state.send_modify(|state| state.open = true);
     }
+
+    /// Swallows everything in silence, or stops to. Connections stay open.
+    pub fn black_hole(&self, swallow: bool) {
+        self.state.send_modify(|state| state.black_hole = swallow);
+    }
+
+    /// Holds everything back for a while.
+    pub fn delay(&self, delay: Duration) {
+        self.state.send_modify(|state| state.delay = delay);
+    }
+
+    /// Passes on so many bytes at once at the most.
+    pub fn split(&self, chunk: usize) {
+        self.state.send_modify(|state| state.chunk = chunk);
+    }
+
+    /// Passes on so many bytes in a second.
+    pub fn throttle(&self, rate: u32) {
+        self.state.send_modify(|state| state.rate = Some(rate));
+    }
+
+    /// Doubles connections that are made from now on, or does no more.
+    pub fn double(&self, doubled: bool) {
+        self.state.send_modify(|state| state.doubled = doubled);
+    }
 }
 
-async fn pass(mut client: TcpStream, port: u16, mut state: watch::Receiver<State>) {
-    let Ok(mut broker) = TcpStream::connect(("127.0.0.1", port)).await else { return };
+async fn pass(client: TcpStream, port: u16, mut state: watch::Receiver<State>) {
+    let connect = || TcpStream::connect(("127.0.0.1", port));
+    let Ok(broker) = connect().await else { return };
     // A relay that delays small packets would measure itself.
     let _ = (client.set_nodelay(true), broker.set_nodelay(true));
+    let second = if state.borrow().doubled { connect().await.ok() } else { None };
+    let (second_in, second_out) = second.map(TcpStream::into_split).unzip();
     let cuts = state.borrow().cuts;
+    let (from_client, to_client) = client.into_split();
+    let (from_broker, to_broker) = broker.into_split();
     tokio::select! {
-        _ = copy_bidirectional(&mut client, &mut broker) => {}
+        () = pump(from_client, to_broker, second_out, state.clone()) => {}
+        () = pump(from_broker, to_client, None, state.clone()) => {}
+        () = drain(second_in) => {}
         _ = state.wait_for(|state| state.cuts != cuts) => {}
+    }
+}
+
+/// Takes what a second connection says and forgets it.
+async fn drain(from: Option<OwnedReadHalf>) {
+    if let Some(mut from) = from {
+        let mut chunk = [0; 4096];
+        while from.read(&mut chunk).await.is_ok_and(|read| read > 0) {}
+    }
+    // A connection that is not there, or has ended, ends nothing else.
+    std::future::pending().await
+}
+
+async fn pump(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    mut also_to: Option<OwnedWriteHalf>,
+    state: watch::Receiver<State>,
+) {
+    let mut buffer = vec![0; 64 * 1024];
+    while let Ok(read) = from.read(&mut buffer).await
+        && read > 0
+    {
+        let now = *state.borrow();
+        if now.black_hole {
+            continue;
+        }
+        if now.delay > Duration::ZERO {
+            tokio::time::sleep(now.delay).await;
+        }
+        for piece in buffer[..read].chunks(now.chunk) {
+            if let Some(rate) = now.rate {
+                let seconds = piece.len() as f64 / f64::from(rate);
+                tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
+            }
+            if to.write_all(piece).await.is_err() {
+                return;
+            }
+            if let Some(also_to) = &mut also_to {
+                // The broker may have thrown the second one out.
+                let _ = also_to.write_all(piece).await;
+            }
+            if now.chunk < buffer.len() {
+                tokio::task::yield_now().await;
+            }
+        }
     }
 }

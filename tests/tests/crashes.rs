@@ -105,6 +105,37 @@ async fn nothing_is_lost_while_the_service_is_killed_twenty_times() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_while_the_service_is_told_to_stop_under_load() {
+    let Some(mosquitto) = Mosquitto::start().await else { return };
+    let begun = Instant::now();
+    let id = unique_id("worker");
+    let mut service = worker(&mosquitto.url(), &id);
+    let mut health = Spy::on(mosquitto.port(), &[&format!("system/health/{id}")]).await;
+    health.next().await;
+    let mut spy = Spy::on(mosquitto.port(), &["done"]).await;
+    let config = Config::new(mosquitto.url(), unique_id("publisher")).expect("valid settings");
+    let publisher = Client::connect(config).await.expect("a connection");
+    let publishing = tokio::spawn(publish_all(publisher));
+    let url = mosquitto.url();
+    let stopping = tokio::spawn(async move {
+        for round in 0..10 {
+            a_while(round, 50, 250).await;
+            service.signal("TERM");
+            let told = Instant::now();
+            assert_eq!(service.exit_code().await, 0);
+            // Its timeout is 5 s.
+            assert!(told.elapsed() < Duration::from_secs(6), "{:?}", told.elapsed());
+            service = worker(&url, &id);
+        }
+        service
+    });
+    let answers = answers(&mut spy).await;
+    publishing.await.expect("all is published");
+    drop(stopping.await.expect("it stops each time"));
+    report("the service told to stop", 10, &answers, begun);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_while_the_broker_ends_and_starts_again() {
     let Some(mut mosquitto) = Mosquitto::start().await else { return };
     let begun = Instant::now();
@@ -177,6 +208,32 @@ async fn nothing_is_lost_while_service_and_broker_end_together() {
     publishing.await.expect("all is published");
     drop(restarting.await.expect("both run"));
     report("service and broker ended", 10, &answers, begun);
+}
+
+/// What a broker loses that is killed, having acknowledged it, nobody can bring back. But service and
+/// client are there again each time, and work.
+#[tokio::test(flavor = "multi_thread")]
+async fn after_each_kill_of_the_broker_the_service_answers_again() {
+    let Some(mut mosquitto) = Mosquitto::start().await else { return };
+    let begun = Instant::now();
+    let _service = worker(&mosquitto.url(), &unique_id("worker"));
+    let config = Config::new(mosquitto.url(), unique_id("asker"))
+        .expect("valid settings")
+        .reconnect_delay(Duration::from_millis(100), Duration::from_millis(500));
+    let client = Client::connect(config).await.expect("a connection");
+    for round in 0..20 {
+        let mut answered = false;
+        let since = Instant::now();
+        while !answered {
+            assert!(since.elapsed() < LIMIT, "deaf after kill {round}");
+            let work = Work { number: round };
+            let asked = client.request::<_, Done>(&work).timeout(Duration::from_secs(1)).await;
+            answered = asked.is_ok_and(|answer| answer.data.number == round);
+        }
+        mosquitto.kill();
+        mosquitto.restart().await;
+    }
+    println!("the broker killed: 20 faults, answered after each, {:?}", begun.elapsed());
 }
 
 #[derive(Serialize, Deserialize, Event)]
