@@ -84,6 +84,10 @@ impl Task {
         }
         let has_more = !waits_for_room && self.targets.congested(now);
         let reading = !waits_for_room && !has_more && self.inbox.bytes() < MAX_UNACKNOWLEDGED_BYTES;
+        if !reading {
+            // Nothing can be heard of the broker while nothing is read.
+            serving.vitals.heard(now);
+        }
         self.arm(serving, now, timer.as_mut());
         let had_unsent = serving.link.has_unsent();
         tokio::select! {
