@@ -67,10 +67,7 @@ impl Task {
     ) -> Result<bool, End> {
         let now = Instant::now();
         self.look_around(serving, now)?;
-        let waits_for_room = self.targets.congested(now);
-        if !waits_for_room {
-            self.take_in(&mut serving.link, now)?;
-        }
+        let all_taken_in = self.take_in(&mut serving.link, now)?;
         self.tell_of_health(serving, now);
         self.write(serving, now);
         if std::mem::take(&mut serving.read_little)
@@ -82,8 +79,11 @@ impl Task {
         if self.stop.is_some() && self.is_time_to_leave(now) {
             return Ok(false);
         }
-        let has_more = !waits_for_room && self.targets.congested(now);
-        let reading = !waits_for_room && !has_more && self.inbox.bytes() < MAX_UNACKNOWLEDGED_BYTES;
+        if !all_taken_in && !self.targets.congested(now) {
+            // There is room again already.
+            return Ok(true);
+        }
+        let reading = all_taken_in && self.inbox.bytes() < MAX_UNACKNOWLEDGED_BYTES;
         if !reading {
             // Nothing can be heard of the broker while nothing is read.
             serving.vitals.heard(now);
@@ -117,16 +117,19 @@ impl Task {
         Ok(true)
     }
 
-    /// Takes in what has arrived.
-    fn take_in(&mut self, link: &mut Link, now: Instant) -> Result<(), End> {
+    /// Takes in what has arrived, as long as there is room for it. Returns whether that is all.
+    fn take_in(&mut self, link: &mut Link, now: Instant) -> Result<bool, End> {
         let broken =
             |reason| End::Lost { reason: format!("protocol error: {reason}"), by_broker: false };
-        while !self.targets.congested(now) {
-            let Some(received) = link.next().map_err(broken)? else { break };
-            self.receive(received, link, now)?;
+        let mut all = false;
+        while !all && !self.targets.congested(now) {
+            match link.next().map_err(broken)? {
+                Some(received) => self.receive(received, link, now)?,
+                None => all = true,
+            }
         }
         self.targets.flush();
-        Ok(())
+        Ok(all)
     }
 
     fn receive(&mut self, received: Received, link: &mut Link, now: Instant) -> Result<(), End> {

@@ -245,6 +245,8 @@ impl Task {
         );
         self.outbox.set_link(true);
         let end = self.serve(opened.link).await;
+        // What came before the end is handled all the same.
+        self.targets.flush();
         self.outbox.set_link(false);
         self.outgoing.connection_lost(&mut self.ids);
         self.inbox.connection_lost();
