@@ -220,6 +220,26 @@ async fn two_clients_with_one_id_are_told_so_in_words() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_twin_is_suspected_too_where_the_broker_answers_only_some_attempts() {
+    let logs = Logs::of_this_process();
+    let server = ScriptedServer::start().await;
+    let config = server.config();
+    let id = config.client_id().to_owned();
+    let said = || logs.contain(&["ERROR", &id, "another client uses the same client id"]);
+    let (client, connection) = tokio::join!(Client::connect(config), server.connected(false));
+    let _client = client.unwrap();
+    drop(connection);
+    for _ in 0..2 {
+        assert!(!said());
+        let mut unanswered = server.accept().await;
+        unanswered.connect().await;
+        drop(unanswered);
+        drop(server.connected(true).await);
+    }
+    eventually("it is said", said).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn after_an_outage_every_one_of_many_filters_is_subscribed_again() {
     on_each_broker(|broker| async move {
         let relay = Relay::to(broker.port()).await;

@@ -192,6 +192,26 @@ async fn what_is_sent_again_while_it_is_handled_does_not_run_twice_even_without_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_sent_again_on_the_same_connection_runs_once_and_is_acknowledged_once() {
+    let server = ScriptedServer::start().await;
+    let gate = Gate::closed();
+    let app = App::bare(server.config()).handler::<exactly_once>().state(gate.clone());
+    let (_service, mut connection) = start(&server, app).await;
+    connection.deliver("work", &work(1), 1, false).await;
+    eventually("it is being handled", || gate.begun() == 1).await;
+    // Brokers that do this wait for some time: NATS for 30 seconds.
+    connection.deliver("work", &work(1), 1, true).await;
+    connection.deliver("work", &work(1), 1, true).await;
+    connection.deliver("work", &work(2), 2, false).await;
+    gate.open();
+    assert_eq!((connection.puback().await, connection.puback().await), (1, 2));
+    // The identifier is free again, and a message that uses it is one of its own.
+    connection.deliver("work", &work(3), 1, false).await;
+    assert_eq!(connection.puback().await, 1);
+    assert_eq!(*gate.handled.lock().unwrap(), [1, 2, 3]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_copy_of_a_handled_message_still_waits_for_the_reply_of_the_first() {
     let server = ScriptedServer::start().await;
     let gate = Gate::closed();

@@ -56,7 +56,9 @@ impl Inbox {
     /// Whether a message has come before and is not to be handled again. Sees to its answer.
     ///
     /// A broker sends again under the packet id of the first time (MQTT-4.4.0-1), but may have
-    /// given the id to another message meanwhile.
+    /// given the id to another message meanwhile. Some send again on the same connection what has
+    /// waited long for its acknowledgement: one answer is enough, a second could be taken for that
+    /// to another message.
     pub(super) fn is_known(&mut self, id: u16, message: &Message, now: Instant) -> bool {
         if message.qos == QoS::ExactlyOnce && self.received.contains(&id) {
             self.push(id, message.clone(), None, now);
@@ -66,11 +68,14 @@ impl Inbox {
             self.earlier.remove(&id);
             return false;
         }
+        let is_same = |first: &Arrived| {
+            first.message.topic == message.topic && first.message.payload == message.payload
+        };
+        if self.unacknowledged.iter().any(|arrived| arrived.id == id && is_same(arrived)) {
+            return true;
+        }
         match self.earlier.remove(&id) {
-            Some(first)
-                if first.message.topic == message.topic
-                    && first.message.payload == message.payload =>
-            {
+            Some(first) if is_same(&first) => {
                 self.push(id, message.clone(), first.ticket, now);
                 true
             }

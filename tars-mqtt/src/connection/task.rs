@@ -215,10 +215,13 @@ impl Task {
                         return self.unfinished();
                     }
                 }
-                Err(ConnectError::Failed(reason)) => {
-                    // Where the broker is gone, nobody throws anybody out.
-                    self.thrown_out = 0;
-                    tracing::warn!(broker = %self.config.url(), "cannot connect: {reason}");
+                Err(error) => {
+                    // Where the broker is gone, nobody throws anybody out. (Some make a client wait
+                    // that throws another out, and forget it when that one comes back.)
+                    if let ConnectError::Failed(_) = error {
+                        self.thrown_out = 0;
+                    }
+                    tracing::warn!(broker = %self.config.url(), "cannot connect: {error}");
                 }
             }
             self.set_state(ConnectionState::Disconnected);

@@ -23,13 +23,15 @@ pub(crate) enum ConnectError {
     Refused(Refusal),
     /// The broker was not reached, or did not speak MQTT. Worth another try.
     Failed(String),
+    /// The broker was reached, and ended the connection without an answer. Worth another try.
+    Unanswered(String),
 }
 
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(refusal) => write!(f, "{refusal}"),
-            Self::Failed(reason) => f.write_str(reason),
+            Self::Failed(reason) | Self::Unanswered(reason) => f.write_str(reason),
         }
     }
 }
@@ -71,7 +73,8 @@ pub(crate) async fn open(
             {
                 return accepted(link, packet);
             }
-            link.drive(true).await?;
+            let driven = link.drive(true).await;
+            driven.map_err(|error| ConnectError::Unanswered(error.to_string()))?;
         }
     };
     tokio::time::timeout(CONNECT_TIMEOUT, opening).await.unwrap_or_else(|_| {
