@@ -7,6 +7,7 @@
 #![allow(clippy::should_implement_trait)]
 
 mod brokers;
+mod external;
 mod logs;
 mod mosquitto;
 mod process;
@@ -15,7 +16,8 @@ mod scripted;
 mod spy;
 mod wait;
 
-pub use brokers::{Broker, on_each_broker};
+pub use brokers::{Broker, on_each_broker, on_each_broker_with};
+pub use external::{External, Feature};
 pub use logs::Logs;
 pub use mosquitto::{Mosquitto, free_port};
 pub use process::{Process, Program};

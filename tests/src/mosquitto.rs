@@ -1,4 +1,3 @@
-use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -6,6 +5,7 @@ use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 
+use crate::brokers::not_run;
 use crate::eventually;
 use crate::process::signal;
 
@@ -33,11 +33,7 @@ impl Mosquitto {
                 std::env::var_os(REQUIRED).is_none(),
                 "mosquitto is not installed, and {REQUIRED} is set: apt-get install mosquitto"
             );
-            // Past the test harness, which would keep it to itself.
-            let _ = writeln!(
-                std::io::stderr(),
-                "NOT RUN: a test against mosquitto, which is not installed"
-            );
+            not_run("against mosquitto, which is not installed");
             return None;
         };
         let folder = TempDir::new().expect("a temporary folder");

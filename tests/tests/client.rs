@@ -6,7 +6,10 @@ use rumqttc::Packet;
 use serde::{Deserialize, Serialize};
 use tars_mqtt::prelude::*;
 use tars_mqtt::{ConnectionState, Direction, Error};
-use tests::{Relay, ScriptedServer, Spy, envelope, eventually, json, on_each_broker, within};
+use tests::{
+    Feature, Relay, ScriptedServer, Spy, envelope, eventually, json, on_each_broker,
+    on_each_broker_with, within,
+};
 
 #[derive(Debug, PartialEq, Serialize, Deserialize, Event)]
 #[event(topic = "sensors/{room}/temperature", retain)]
@@ -35,7 +38,7 @@ struct Plain {
 async fn events_are_published_on_their_topic_and_messages_on_any() {
     on_each_broker(|broker| async move {
         let client = Client::connect(broker.config("publish")).await.unwrap();
-        let mut spy = Spy::on(broker.port(), &["#"]).await;
+        let mut spy = Spy::on(broker.port(), &["sensors/#", "other/#", "plain", "raw"]).await;
         let reading = Temperature { room: "kitchen".into(), celsius: 20.5 };
         client.publish(&reading).await.unwrap().delivered().await.unwrap();
         let seen = spy.next().await;
@@ -59,9 +62,32 @@ async fn events_are_published_on_their_topic_and_messages_on_any() {
         client.publish(&Plain { x: 1 }).await.unwrap().delivered().await.unwrap();
         assert_eq!(&spy.next_on("plain").await.payload[..], br#"{"x":1}"#);
 
-        let sent = client.message("raw").payload(vec![0, 255]).qos(QoS::ExactlyOnce).send();
+        let sent = client.message("raw").payload(vec![0, 255]).send();
         sent.await.unwrap().delivered().await.unwrap();
         assert_eq!(&spy.next().await.payload[..], [0, 255]);
+        forget(&client, "sensors/kitchen/temperature").await;
+        client.shutdown().await.unwrap();
+    })
+    .await;
+}
+
+/// Leaves nothing retained to the tests that follow on the same broker.
+async fn forget(client: &Client, topic: &str) {
+    client.message(topic).retain(true).send().await.unwrap().delivered().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_at_qos_2_arrives_once_and_its_receipt_says_so() {
+    on_each_broker_with(&[Feature::Qos2], |broker| async move {
+        let client = Client::connect(broker.config("twice")).await.unwrap();
+        let mut spy = Spy::on(broker.port(), &["raw"]).await;
+        for number in 0..10 {
+            let sent = client.message("raw").payload(vec![number]).qos(QoS::ExactlyOnce).send();
+            sent.await.unwrap().delivered().await.unwrap();
+            let seen = spy.next().await;
+            assert_eq!((&seen.payload[..], seen.qos), (&[number][..], rumqttc::QoS::ExactlyOnce));
+        }
+        assert!(spy.rest().is_empty());
         client.shutdown().await.unwrap();
     })
     .await;
@@ -85,7 +111,7 @@ async fn what_cannot_be_published_is_refused_to_its_caller_and_the_connection_go
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_subscription_is_a_stream_that_passes_over_what_does_not_decode() {
-    on_each_broker(|broker| async move {
+    on_each_broker_with(&[Feature::RetainedForWildcards], |broker| async move {
         let client = Client::connect(broker.config("subscribe")).await.unwrap();
         let spy = Spy::on(broker.port(), &[]).await;
         let kept = envelope("temperature", "0", r#"{"room":"cellar","celsius":1.0}"#);
@@ -99,6 +125,7 @@ async fn a_subscription_is_a_stream_that_passes_over_what_does_not_decode() {
         spy.publish("sensors/kitchen/temperature", good).await;
         let next = within("the good one", readings.next()).await.unwrap();
         assert_eq!((next.id.as_str(), next.data.celsius), ("1", 2.0));
+        forget(&client, "sensors/cellar/temperature").await;
         client.shutdown().await.unwrap();
         assert!(within("the end of the stream", readings.next()).await.is_none());
     })

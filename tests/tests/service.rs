@@ -8,7 +8,9 @@ use futures_util::{Stream, stream};
 use serde::{Deserialize, Serialize};
 use tars_mqtt::prelude::*;
 use tars_mqtt::{BoxError, DeadLetter, HealthStatus};
-use tests::{Spy, envelope, eventually, json, on_each_broker, within};
+use tests::{
+    Feature, Spy, envelope, eventually, json, on_each_broker, on_each_broker_with, within,
+};
 
 #[derive(Debug, Serialize, Deserialize, Event)]
 struct LlmRequest {
@@ -398,7 +400,7 @@ async fn shared(payload: String, State(seen): State<Seen>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn members_of_a_group_share_the_work() {
-    on_each_broker(|broker| async move {
+    on_each_broker_with(&[Feature::SharedSubscriptions], |broker| async move {
         let (one, two) = (Seen::default(), Seen::default());
         let mut services = Vec::new();
         for seen in [&one, &two] {
