@@ -4,6 +4,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::id_set::IdSet;
 use crate::QoS;
 use crate::delivery::Ticket;
 use crate::message::Message;
@@ -14,6 +15,8 @@ use crate::transport::{Ack, Link};
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
     unacknowledged: VecDeque<Arrived>,
+    /// The packet ids of those.
+    ids: IdSet,
     bytes: usize,
     /// What was not acknowledged before an earlier connection of this session was lost, by packet
     /// id. A copy that comes again waits for the first one instead of being handled once more:
@@ -71,7 +74,10 @@ impl Inbox {
         let is_same = |first: &Arrived| {
             first.message.topic == message.topic && first.message.payload == message.payload
         };
-        if self.unacknowledged.iter().any(|arrived| arrived.id == id && is_same(arrived)) {
+        // Looked through only where the answer is yes, most likely: thousands may be waiting.
+        if self.ids.contains(id)
+            && self.unacknowledged.iter().any(|arrived| arrived.id == id && is_same(arrived))
+        {
             return true;
         }
         match self.earlier.remove(&id) {
@@ -92,6 +98,7 @@ impl Inbox {
         since: Instant,
     ) {
         self.bytes += message.payload.len();
+        self.ids.insert(id);
         self.unacknowledged.push_back(Arrived { id, message, ticket, since });
     }
 
@@ -104,6 +111,7 @@ impl Inbox {
             let (id, qos) = (first.id, first.message.qos);
             self.bytes -= first.message.payload.len();
             self.unacknowledged.pop_front();
+            self.ids.remove(id);
             acknowledged = true;
             match qos {
                 QoS::AtMostOnce => {
@@ -137,6 +145,7 @@ impl Inbox {
         let unacknowledged = self.unacknowledged.drain(..);
         self.earlier.extend(unacknowledged.filter(|arrived| arrived.id != 0).map(|a| (a.id, a)));
         self.bytes = 0;
+        self.ids.clear();
     }
 
     pub(super) fn session_lost(&mut self) {

@@ -8,6 +8,7 @@
 mod backoff;
 mod copies;
 mod health;
+mod id_set;
 mod inbox;
 mod leftover;
 mod outgoing;
