@@ -15,6 +15,8 @@ pub enum Feature {
     RetainedForWildcards,
     /// A filter that an earlier connection of the session subscribed to can be given up.
     UnsubscribesFromEarlier,
+    /// A thousand filters of one client.
+    ManyFilters,
 }
 
 /// A broker that somebody else has started, and that tests share.
@@ -62,11 +64,12 @@ impl External {
 
     /// Whether it can do this. `docs/brokers.md` says more.
     pub(crate) fn claims(&self, feature: Feature) -> bool {
-        match feature {
-            Feature::Qos2 | Feature::SharedSubscriptions => false,
-            Feature::RetainedForWildcards | Feature::UnsubscribesFromEarlier => {
-                matches!(self.kind, Kind::Nats)
+        match (feature, self.kind) {
+            (Feature::Qos2 | Feature::SharedSubscriptions, _) => false,
+            (Feature::RetainedForWildcards | Feature::UnsubscribesFromEarlier, kind) => {
+                matches!(kind, Kind::Nats)
             }
+            (Feature::ManyFilters, kind) => matches!(kind, Kind::RabbitMq),
         }
     }
 }

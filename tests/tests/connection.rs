@@ -7,8 +7,8 @@ use rumqttc::{ConnAck, ConnectReturnCode, Packet, SubAck, SubscribeReasonCode};
 use tars_mqtt::prelude::*;
 use tars_mqtt::{ConnectionState, Error, Refusal};
 use tests::{
-    Connection, Logs, Relay, ScriptedServer, Spy, eventually, json, on_each_broker, unique_id,
-    within,
+    Connection, Feature, Logs, Relay, ScriptedServer, Spy, eventually, json, on_each_broker,
+    on_each_broker_with, unique_id, within,
 };
 
 #[subscribe("one")]
@@ -241,7 +241,7 @@ async fn a_twin_is_suspected_too_where_the_broker_answers_only_some_attempts() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_an_outage_every_one_of_many_filters_is_subscribed_again() {
-    on_each_broker(|broker| async move {
+    on_each_broker_with(&[Feature::ManyFilters], |broker| async move {
         let relay = Relay::to(broker.port()).await;
         let config = Config::new(relay.url(), unique_id("many"))
             .unwrap()
