@@ -4,7 +4,7 @@ use std::str::{Utf8Error, from_utf8};
 use bytes::Bytes;
 
 /// UTF-8 text inside a received packet, without a copy of its own.
-#[derive(Clone, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Text(Bytes);
 
 impl Text {

@@ -64,8 +64,9 @@ async fn answers(spy: &mut Spy) -> HashMap<u64, u32> {
 
 fn report(what: &str, faults: usize, answers: &HashMap<u64, u32>, since: Instant) {
     let doubled = answers.values().filter(|&&count| count > 1).count();
+    let lost = (0..MESSAGES).filter(|number| !answers.contains_key(number)).count();
     println!(
-        "{what}: {faults} faults, {MESSAGES} messages, 0 lost, {doubled} doubled, {:?}",
+        "{what}: {faults} faults, {MESSAGES} messages, {lost} lost, {doubled} doubled, {:?}",
         since.elapsed()
     );
 }

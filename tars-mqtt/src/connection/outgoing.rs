@@ -52,21 +52,24 @@ impl Outgoing {
             self.sent += 1;
         }
         while self.sent == self.in_flight.len() && link.has_room() {
-            if let Some(status) = self.status.pop_front() {
-                self.send_new(status, true, link, ids);
-                continue;
-            }
-            if self.next.is_empty() {
+            let is_status = !self.status.is_empty();
+            if !is_status && self.next.is_empty() {
                 self.refill(outbox);
             }
-            let full = self.in_flight.len() >= WINDOW;
-            match self.next.pop_front() {
-                Some(entry) if full && entry.publish.qos() > QoS::AtMostOnce => {
-                    self.next.push_front(entry);
-                    break;
+            let queue = if is_status { &mut self.status } else { &mut self.next };
+            let Some(first) = queue.front() else { break };
+            if first.publish.qos() == QoS::AtMostOnce {
+                if let Some(entry) = queue.pop_front() {
+                    self.send_unacknowledged(entry, link);
                 }
-                Some(entry) => self.send_new(entry, false, link, ids),
-                None => break,
+                continue;
+            }
+            if !is_status && self.in_flight.len() >= WINDOW {
+                break;
+            }
+            let Some(id) = ids.take() else { break };
+            if let Some(entry) = queue.pop_front() {
+                self.send_as(id, entry, is_status, link);
             }
         }
     }
@@ -75,35 +78,25 @@ impl Outgoing {
         let mut room = WINDOW.saturating_sub(self.in_flight.len());
         let mut batch = BATCH;
         let take = |entry: &Entry| {
-            if entry.publish.qos() > QoS::AtMostOnce {
-                if room == 0 {
-                    return false;
-                }
-                room -= 1;
+            let needs_room = entry.publish.qos() > QoS::AtMostOnce;
+            if batch == 0 || (needs_room && room == 0) {
+                return false;
             }
-            batch = batch.saturating_sub(1);
-            batch > 0
+            batch -= 1;
+            room -= usize::from(needs_room);
+            true
         };
         outbox.take_while(take, &mut self.next);
     }
 
-    fn send_new(
-        &mut self,
-        mut entry: Entry,
-        is_status: bool,
-        link: &mut Link,
-        ids: &mut PacketIds,
-    ) {
+    fn send_unacknowledged(&mut self, mut entry: Entry, link: &mut Link) {
+        link.publish(&mut entry.publish, 0, false);
+        self.written.extend(entry.receipt);
+    }
+
+    fn send_as(&mut self, id: u16, mut entry: Entry, is_status: bool, link: &mut Link) {
+        // It waits in the outbox no more.
         entry.share = None;
-        if entry.publish.qos() == QoS::AtMostOnce {
-            link.publish(&mut entry.publish, 0, false);
-            self.written.extend(entry.receipt);
-            return;
-        }
-        let Some(id) = ids.take() else {
-            self.next.push_front(entry);
-            return;
-        };
         link.publish(&mut entry.publish, id, false);
         self.in_flight.push_back(InFlight { id, entry: Some(entry), released: false, is_status });
         self.sent += 1;

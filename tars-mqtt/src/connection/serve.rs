@@ -10,7 +10,7 @@ use super::targets::Handed;
 use super::task::{EXPIRY_TICK, End, Task};
 use super::vitals::Vitals;
 use crate::QoS;
-use crate::transport::{Link, Received};
+use crate::transport::{Link, Received, filters};
 
 /// Bytes of unacknowledged messages from which on nothing more is read. A broker with a sane window
 /// never sends that much.
@@ -104,7 +104,10 @@ impl Task {
             }
             () = self.wake.woken() => {}
             command = self.commands.recv(), if !self.orphaned => self.obey(command),
-            Some(packet) = self.raw.recv() => serving.link.send(packet),
+            Some(packet) = self.raw.recv() => {
+                self.subscriptions.add_foreign(filters(&packet));
+                serving.link.send(packet);
+            }
             () = timer.as_mut() => {}
         }
         if had_unsent {
@@ -192,6 +195,9 @@ impl Task {
     /// A message that no handler takes: most likely an earlier version of the service had
     /// subscribed to it, and the broker kept the session.
     fn unhandled(&mut self, topic: &str) {
+        if self.subscriptions.is_foreign(topic) {
+            return;
+        }
         if let Some(suppressed) = self.oddities.allow() {
             tracing::warn!(
                 topic,
@@ -208,8 +214,11 @@ impl Task {
             .subscriptions
             .answered(id, granted, &mut self.ids)
             .map_err(|reason| End::Lost { reason, by_broker: false })?;
-        for target in gone {
-            self.targets.remove(target);
+        if !gone.is_empty() {
+            for target in gone {
+                self.targets.remove(target);
+            }
+            self.copies.set_filters(self.subscriptions.plain_filters());
         }
         if refused.is_empty() {
             return Ok(());

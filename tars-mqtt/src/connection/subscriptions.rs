@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
-use tars_mqtt_topic::covers;
+use tars_mqtt_topic::{covers, matches};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -26,6 +26,8 @@ pub(super) struct Subscriptions {
     wanted: VecDeque<String>,
     /// Filters that the broker has refused on this connection.
     refused: HashSet<String>,
+    /// Filters that the program has subscribed to itself, past the session.
+    foreign: HashSet<String>,
     /// Filters to be given up, which nobody here wants any more.
     unwanted: VecDeque<String>,
     /// SUBSCRIBE packets under way, with their filters.
@@ -126,11 +128,21 @@ impl Subscriptions {
         });
     }
 
+    /// The program subscribes to these itself, past the session.
+    pub(super) fn add_foreign(&mut self, filters: impl Iterator<Item = String>) {
+        self.foreign.extend(filters);
+    }
+
+    /// Whether the program has itself subscribed to a topic.
+    pub(super) fn is_foreign(&self, topic: &str) -> bool {
+        self.foreign.iter().any(|filter| matches(filter, topic))
+    }
+
     /// Gives up filters that an earlier version of the service may have left with the broker.
     pub(super) fn drop_leftovers(&mut self, candidates: Vec<String>) {
-        let known = &self.filters;
-        self.unwanted
-            .extend(candidates.into_iter().filter(|candidate| !known.contains_key(candidate)));
+        let is_known =
+            |filter: &String| self.filters.contains_key(filter) || self.foreign.contains(filter);
+        self.unwanted.extend(candidates.into_iter().filter(|candidate| !is_known(candidate)));
     }
 
     /// Writes what has to be asked of the broker. Goes past every queue and window.

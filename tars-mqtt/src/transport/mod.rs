@@ -32,7 +32,7 @@ pub(crate) use link::{Ack, Link};
 #[cfg(feature = "testing")]
 pub(crate) use peer::{Delivery, Peer};
 pub use traffic::{Direction, Traffic, Transport};
-pub(crate) use traffic::{RawPackets, TrafficTap};
+pub(crate) use traffic::{RawPackets, TrafficTap, filters};
 
 /// The highest packet identifier that the session uses. Those above are left to packets that a
 /// program sends through [`Transport`].

@@ -54,9 +54,8 @@ impl Transport {
     /// others sent here, and dropped if there is no connection.
     ///
     /// Packet identifiers from 32,768 on are free for such packets; lower ones are the session's.
-    /// Answers to them are seen with [`watch`](Self::watch) only. A message on a topic that no
-    /// handler and no subscription of this crate takes is acknowledged and reported as unexpected,
-    /// so what is subscribed here is best watched here.
+    /// Answers to them, and messages for what is subscribed to here, are seen with
+    /// [`watch`](Self::watch) only; such messages are acknowledged as they come.
     ///
     /// # Errors
     ///
@@ -77,6 +76,15 @@ impl fmt::Debug for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Transport").finish_non_exhaustive()
     }
+}
+
+/// The filters that a packet subscribes to.
+pub(crate) fn filters(packet: &Packet) -> impl Iterator<Item = String> {
+    let filters = match packet {
+        Packet::Subscribe(subscribe) => subscribe.filters.as_slice(),
+        _ => &[],
+    };
+    filters.iter().map(|filter| filter.path.clone())
 }
 
 /// Packets that a program wants sent as they are.
