@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use rumqttc::Publish;
 use serde::{Deserialize, Serialize};
+use tars_mqtt::Subscription;
 use tars_mqtt::prelude::*;
 use tests::{LIMIT, Mosquitto, Process, Program, Relay, Spy, json, unique_id};
 
@@ -27,6 +28,20 @@ fn worker(url: &str, id: &str) -> Process {
         .env("MQTT_RECONNECT_MAX_DELAY", "0.5")
         .env("RUST_LOG", "error")
         .start()
+}
+
+/// A worker whose session the broker has: before that there is nothing to lose.
+async fn ready_worker(mosquitto: &Mosquitto, url: &str, id: &str) -> Process {
+    let service = worker(url, id);
+    Spy::on(mosquitto.port(), &[&format!("system/health/{id}")]).await.next().await;
+    service
+}
+
+async fn connect(mosquitto: &Mosquitto, name: &str) -> Client {
+    let config = Config::new(mosquitto.url(), unique_id(name))
+        .expect("valid settings")
+        .reconnect_delay(Duration::from_millis(100), Duration::from_millis(500));
+    Client::connect(config).await.expect("a connection")
 }
 
 /// Publishes all the work; each is with the broker when this ends.
@@ -62,6 +77,25 @@ async fn answers(spy: &mut Spy) -> HashMap<u64, u32> {
     answers
 }
 
+/// As [`answers`], seen by a client that comes back to its broker.
+async fn answers_of(done: &mut Subscription<Done>) -> HashMap<u64, u32> {
+    let mut answers: HashMap<u64, u32> = HashMap::new();
+    while answers.len() < usize::try_from(MESSAGES).expect("it fits") {
+        let new = async {
+            loop {
+                let number = done.next().await.expect("the stream").data.number;
+                let count = answers.entry(number).or_default();
+                *count += 1;
+                if *count == 1 {
+                    return;
+                }
+            }
+        };
+        tests::within("another answer", new).await;
+    }
+    answers
+}
+
 fn report(what: &str, faults: usize, answers: &HashMap<u64, u32>, since: Instant) {
     let doubled = answers.values().filter(|&&count| count > 1).count();
     let lost = (0..MESSAGES).filter(|number| !answers.contains_key(number)).count();
@@ -82,14 +116,9 @@ async fn nothing_is_lost_while_the_service_is_killed_twenty_times() {
     let Some(mosquitto) = Mosquitto::start().await else { return };
     let begun = Instant::now();
     let id = unique_id("worker");
-    let mut service = worker(&mosquitto.url(), &id);
-    // Its session must be there before there is anything to lose.
-    let mut health = Spy::on(mosquitto.port(), &[&format!("system/health/{id}")]).await;
-    health.next().await;
+    let mut service = ready_worker(&mosquitto, &mosquitto.url(), &id).await;
     let mut spy = Spy::on(mosquitto.port(), &["done"]).await;
-    let config = Config::new(mosquitto.url(), unique_id("publisher")).expect("valid settings");
-    let publisher = Client::connect(config).await.expect("a connection");
-    let publishing = tokio::spawn(publish_all(publisher));
+    let publishing = tokio::spawn(publish_all(connect(&mosquitto, "publisher").await));
     let url = mosquitto.url();
     let killing = tokio::spawn(async move {
         for round in 0..20 {
@@ -110,13 +139,9 @@ async fn nothing_is_lost_while_the_service_is_told_to_stop_under_load() {
     let Some(mosquitto) = Mosquitto::start().await else { return };
     let begun = Instant::now();
     let id = unique_id("worker");
-    let mut service = worker(&mosquitto.url(), &id);
-    let mut health = Spy::on(mosquitto.port(), &[&format!("system/health/{id}")]).await;
-    health.next().await;
+    let mut service = ready_worker(&mosquitto, &mosquitto.url(), &id).await;
     let mut spy = Spy::on(mosquitto.port(), &["done"]).await;
-    let config = Config::new(mosquitto.url(), unique_id("publisher")).expect("valid settings");
-    let publisher = Client::connect(config).await.expect("a connection");
-    let publishing = tokio::spawn(publish_all(publisher));
+    let publishing = tokio::spawn(publish_all(connect(&mosquitto, "publisher").await));
     let url = mosquitto.url();
     let stopping = tokio::spawn(async move {
         for round in 0..10 {
@@ -141,17 +166,9 @@ async fn nothing_is_lost_while_the_broker_ends_and_starts_again() {
     let Some(mut mosquitto) = Mosquitto::start().await else { return };
     let begun = Instant::now();
     let id = unique_id("worker");
-    let _service = worker(&mosquitto.url(), &id);
-    let mut health = Spy::on(mosquitto.port(), &[&format!("system/health/{id}")]).await;
-    health.next().await;
-    drop(health);
-    let config = |name| {
-        Config::new(mosquitto.url(), unique_id(name))
-            .expect("valid settings")
-            .reconnect_delay(Duration::from_millis(100), Duration::from_millis(500))
-    };
-    let publisher = Client::connect(config("publisher")).await.expect("a connection");
-    let collector = Client::connect(config("collector")).await.expect("a connection");
+    let _service = ready_worker(&mosquitto, &mosquitto.url(), &id).await;
+    let publisher = connect(&mosquitto, "publisher").await;
+    let collector = connect(&mosquitto, "collector").await;
     let mut done = collector.subscribe::<Done>("done").await.expect("a subscription");
     let publishing = tokio::spawn(publish_all(publisher));
     let restarting = tokio::spawn(async move {
@@ -163,11 +180,7 @@ async fn nothing_is_lost_while_the_broker_ends_and_starts_again() {
         }
         mosquitto
     });
-    let mut answers: HashMap<u64, u32> = HashMap::new();
-    while answers.len() < usize::try_from(MESSAGES).expect("it fits") {
-        let envelope = tests::within("another answer", done.next()).await.expect("the stream");
-        *answers.entry(envelope.data.number).or_default() += 1;
-    }
+    let answers = answers_of(&mut done).await;
     publishing.await.expect("all is published");
     drop(restarting.await.expect("the broker runs"));
     report("the broker ended", 20, &answers, begun);
@@ -178,17 +191,9 @@ async fn nothing_is_lost_while_service_and_broker_end_together() {
     let Some(mut mosquitto) = Mosquitto::start().await else { return };
     let begun = Instant::now();
     let id = unique_id("worker");
-    let mut service = worker(&mosquitto.url(), &id);
-    let mut health = Spy::on(mosquitto.port(), &[&format!("system/health/{id}")]).await;
-    health.next().await;
-    drop(health);
-    let config = |name| {
-        Config::new(mosquitto.url(), unique_id(name))
-            .expect("valid settings")
-            .reconnect_delay(Duration::from_millis(100), Duration::from_millis(500))
-    };
-    let publisher = Client::connect(config("publisher")).await.expect("a connection");
-    let collector = Client::connect(config("collector")).await.expect("a connection");
+    let mut service = ready_worker(&mosquitto, &mosquitto.url(), &id).await;
+    let publisher = connect(&mosquitto, "publisher").await;
+    let collector = connect(&mosquitto, "collector").await;
     let mut done = collector.subscribe::<Done>("done").await.expect("a subscription");
     let publishing = tokio::spawn(publish_all(publisher));
     let restarting = tokio::spawn(async move {
@@ -201,11 +206,7 @@ async fn nothing_is_lost_while_service_and_broker_end_together() {
         }
         (service, mosquitto)
     });
-    let mut answers: HashMap<u64, u32> = HashMap::new();
-    while answers.len() < usize::try_from(MESSAGES).expect("it fits") {
-        let envelope = tests::within("another answer", done.next()).await.expect("the stream");
-        *answers.entry(envelope.data.number).or_default() += 1;
-    }
+    let answers = answers_of(&mut done).await;
     publishing.await.expect("all is published");
     drop(restarting.await.expect("both run"));
     report("service and broker ended", 10, &answers, begun);
@@ -248,13 +249,9 @@ async fn nothing_is_lost_while_the_link_is_cut_every_200_ms() {
     let begun = Instant::now();
     let id = unique_id("worker");
     let relay = Relay::to(mosquitto.port()).await;
-    let _service = worker(&relay.url(), &id);
-    let mut health = Spy::on(mosquitto.port(), &[&format!("system/health/{id}")]).await;
-    health.next().await;
+    let _service = ready_worker(&mosquitto, &relay.url(), &id).await;
     let mut spy = Spy::on(mosquitto.port(), &["done"]).await;
-    let config = Config::new(mosquitto.url(), unique_id("publisher")).expect("valid settings");
-    let publisher = Client::connect(config).await.expect("a connection");
-    let publishing = tokio::spawn(publish_all(publisher));
+    let publishing = tokio::spawn(publish_all(connect(&mosquitto, "publisher").await));
     let over = Arc::new(AtomicBool::new(false));
     let collected = over.clone();
     let cutting = tokio::spawn(async move {
@@ -293,9 +290,7 @@ async fn with_duplicates_filtered_nothing_is_handled_twice_while_the_link_is_cut
     let handled = Handled::default();
     let service =
         App::bare(config).handler::<count>().state(handled.clone()).start().await.expect("a start");
-    let config = Config::new(mosquitto.url(), unique_id("publisher")).expect("valid settings");
-    let publisher = Client::connect(config).await.expect("a connection");
-    let publishing = tokio::spawn(publish_all(publisher));
+    let publishing = tokio::spawn(publish_all(connect(&mosquitto, "publisher").await));
     for round in 0..50 {
         a_while(round, 20, 200).await;
         relay.cut();
