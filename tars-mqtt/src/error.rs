@@ -161,8 +161,9 @@ impl fmt::Display for Error {
             Self::Answer(reason) => write!(f, "the answer cannot be read: {reason}"),
             Self::Stopped => f.write_str("the client has shut down"),
             Self::NoHandlers => f.write_str(
-                "there are no handlers: annotate a function with #[subscribe]; \
-                 if the handlers are in another crate, name it with `use that_crate as _;`",
+                "there are no handlers: annotate a function with #[subscribe]; if the handlers are \
+                 in another crate, name it with `use that_crate as _;`; App::handlers_in keeps \
+                 those of one module, whose path `module_path!()` gives",
             ),
             Self::Conflict(reason) => f.write_str(reason),
             Self::MissingState(missing) => {

@@ -96,6 +96,32 @@ impl App {
         self
     }
 
+    /// Keeps only the handlers that are written in this module or below it, so that one program, or
+    /// one library, can hold several services.
+    ///
+    /// ```
+    /// mod kitchen {
+    ///     use tars_mqtt::prelude::*;
+    ///
+    ///     #[subscribe("kitchen/orders")]
+    ///     async fn cook(order: String) {}
+    ///
+    ///     pub fn service(app: App) -> App {
+    ///         app.handlers_in(module_path!())
+    ///     }
+    /// }
+    ///
+    /// # use tars_mqtt::prelude::*;
+    /// # fn main() -> tars_mqtt::Result<()> {
+    /// let app = kitchen::service(App::new(Config::new("mqtt://localhost", "kitchen")?));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn handlers_in(mut self, module: &str) -> Self {
+        self.handlers.retain(|handler| handler.spec.is_in(module));
+        self
+    }
+
     /// Gives handlers something to share, which they take as [`State<T>`](crate::State). One of
     /// each type; a later one replaces an earlier one.
     pub fn state<T: Clone + Send + Sync + 'static>(mut self, state: T) -> Self {

@@ -33,6 +33,12 @@ impl HandlerSpec {
         }
     }
 
+    /// Whether the function stands in this module or below it.
+    #[must_use]
+    pub fn is_in(&self, module: &str) -> bool {
+        self.name.strip_prefix(module).is_some_and(|rest| rest.starts_with("::"))
+    }
+
     /// The handler and where it stands, for people.
     #[must_use]
     pub fn place(&self) -> String {

@@ -1,0 +1,1 @@
+//! Pictures on request, and as a stream of frames.

@@ -1,0 +1,1 @@
+//! The events of all services: what is sent where, and within which bounds.

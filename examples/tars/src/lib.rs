@@ -1,0 +1,14 @@
+//! The services of the TARS robot: what they say to each other ([`contracts`]), and a module for each
+//! service, which a program of its own runs (`src/bin/`).
+
+pub mod camera;
+pub mod contracts;
+pub mod llm;
+pub mod mcp;
+pub mod memory;
+pub mod movement;
+pub mod router;
+pub mod stt;
+pub mod tts;
+pub mod wake;
+pub mod web;

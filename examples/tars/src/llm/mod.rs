@@ -1,0 +1,1 @@
+//! Answers requests with a language model, word by word.

@@ -1,0 +1,1 @@
+//! The tools that a language model may call.

@@ -1,0 +1,1 @@
+//! Remembers what is said, and finds it again.

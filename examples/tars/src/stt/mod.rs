@@ -1,0 +1,1 @@
+//! Turns what is typed or piped into utterances.

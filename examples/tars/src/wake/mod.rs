@@ -1,0 +1,1 @@
+//! Wakes up when called.
