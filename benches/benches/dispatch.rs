@@ -1,0 +1,2 @@
+//! In process.
+fn main() {}
