@@ -113,7 +113,7 @@ async fn answers<A: Event>(client: &Client) -> Result<Arc<Mutex<Answers>>> {
 async fn listen(queue: Arc<crate::delivery::Queue>, answers: Arc<Mutex<Answers>>) {
     while let Some(job) = Messages::next(&queue).await {
         queue.done();
-        if let Ok(head) = Head::parse(job.message.payload()) {
+        if let Ok(head) = Head::find(job.message.payload()) {
             let waiting = lock(&answers).remove(head.id(job.message.payload()));
             if let Some(waiting) = waiting {
                 // Whoever asked may have given up.

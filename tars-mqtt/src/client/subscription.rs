@@ -147,13 +147,17 @@ pub(crate) fn read<E: Event + DeserializeOwned>(message: &Message) -> Result<Env
             data: read_data(payload).map_err(|error| error.to_string())?,
         });
     }
-    let head = Head::parse(payload).map_err(|error| format!("not an envelope: {error}"))?;
+    let not_an_envelope = |error| format!("not an envelope: {error}");
+    let head = Head::find(payload).map_err(not_an_envelope)?;
     let found = head.event_type(payload);
     if found != E::TYPE {
         return Err(format!("the event is of type `{found}`, and `{}` was expected", E::TYPE));
     }
     Ok(Envelope {
-        data: read_data(head.data(payload)).map_err(|error| error.to_string())?,
+        data: read_data(head.data(payload)).map_err(|error| match Head::parse(payload) {
+            Ok(_) => error.to_string(),
+            Err(error) => not_an_envelope(error),
+        })?,
         id: head.id(payload).to_owned(),
         event_type: found.to_owned(),
         ts: head.ts(),

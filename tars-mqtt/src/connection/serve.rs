@@ -175,18 +175,19 @@ impl Task {
             return;
         }
         let tracked = message.qos > QoS::AtMostOnce || self.inbox.tracks_all();
+        let known = tracked.then(|| message.clone());
         let ticket = if self.copies.is_copy(&message) {
             None
         } else {
-            match self.targets.hand_on(&message, tracked) {
+            match self.targets.hand_on(message, tracked) {
                 Handed::On(ticket) => ticket,
-                Handed::Unhandled => {
+                Handed::Unhandled(message) => {
                     self.unhandled(message.topic());
                     None
                 }
             }
         };
-        if tracked {
+        if let Some(message) = known {
             self.inbox.push(id, message, ticket, now);
         }
     }

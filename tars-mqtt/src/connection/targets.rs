@@ -65,7 +65,7 @@ pub(crate) struct NewTarget {
 #[derive(Debug)]
 pub(super) enum Handed {
     /// Nobody takes it.
-    Unhandled,
+    Unhandled(Message),
     /// It is done with when the ticket is; at once if there is none.
     On(Option<Arc<Ticket>>),
 }
@@ -117,7 +117,7 @@ impl Targets {
 
     /// Lays a message out for all that match it. `tracked` says that somebody waits until it is
     /// done with.
-    pub(super) fn hand_on(&mut self, message: &Message, tracked: bool) -> Handed {
+    pub(super) fn hand_on(&mut self, message: Message, tracked: bool) -> Handed {
         let mut found = std::mem::take(&mut self.found);
         found.clear();
         self.router.find(message.topic(), &mut found);
@@ -126,15 +126,14 @@ impl Targets {
         handed
     }
 
-    fn hand_to(&mut self, found: &[usize], message: &Message, tracked: bool) -> Handed {
-        if found.is_empty() {
-            return Handed::Unhandled;
-        }
+    fn hand_to(&mut self, found: &[usize], message: Message, tracked: bool) -> Handed {
+        let Some((&last, others)) = found.split_last() else { return Handed::Unhandled(message) };
         let opened = tracked.then(|| Ticket::open(&self.wake));
         let ticket = opened.as_ref().map(|hold| hold.ticket().clone());
-        for &index in found {
+        for &index in others {
             self.stage(index, message.clone(), ticket.as_ref());
         }
+        self.stage(last, message, ticket.as_ref());
         if let Some(opened) = opened {
             opened.release();
         }

@@ -1,12 +1,14 @@
-use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasher, RandomState};
+use std::collections::VecDeque;
+use std::collections::hash_map::{Entry, HashMap};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::queue::Job;
-use super::ticket::Ticket;
+use super::ticket::{Hold, Ticket};
+use crate::message::Message;
 
 /// What makes two messages the same: a hash of event type, id, and sequence number or data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,24 +25,44 @@ pub(crate) struct Dedupe {
 
 #[derive(Debug, Default)]
 struct Seen {
-    messages: HashMap<Key, State>,
+    messages: HashMap<Key, State, BuildHasherDefault<AsItIs>>,
     /// The handled ones, oldest first.
     handled: VecDeque<(Instant, Key)>,
+}
+
+/// A key is a hash already.
+#[derive(Debug, Default)]
+struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
+        }
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 #[derive(Debug)]
 enum State {
     /// Being handled; later copies wait here for the outcome.
     Running(Vec<Job>),
-    /// Handled. A later copy is done when the first one is, with all its replies.
-    Handled(Option<Arc<Ticket>>),
+    /// Handled, at this time. A later copy is done when the first one is, with all its replies.
+    Handled(Option<Arc<Ticket>>, Instant),
 }
 
 /// What to do with a message.
 #[derive(Debug)]
 pub(crate) enum Verdict {
-    /// It is the first of its kind.
-    Run(Job),
+    /// It is the first of its kind. What holds it is given back.
+    Run(Option<Hold>),
     /// It is a copy, and has been seen to.
     Copy,
 }
@@ -64,41 +86,40 @@ impl Dedupe {
     }
 
     /// Says whether a message is to be handled.
-    pub(crate) fn begin(&self, key: Key, job: Job) -> Verdict {
+    pub(crate) fn begin(&self, key: Key, message: &Message, hold: Option<Hold>) -> Verdict {
         let mut seen = self.seen();
-        seen.forget_before(Instant::now().checked_sub(self.ttl));
-        match seen.messages.get_mut(&key) {
-            None => {
-                seen.messages.insert(key, State::Running(Vec::new()));
-                Verdict::Run(job)
+        match seen.messages.entry(key) {
+            Entry::Vacant(entry) => {
+                entry.insert(State::Running(Vec::new()));
+                return Verdict::Run(hold);
             }
-            Some(State::Running(copies)) => {
-                copies.push(job);
-                Verdict::Copy
-            }
-            Some(State::Handled(first)) => {
-                let first = first.clone();
-                drop(seen);
-                follow(first.as_deref(), job);
-                Verdict::Copy
-            }
+            Entry::Occupied(mut entry) => match entry.get_mut() {
+                State::Running(copies) => copies.push(Job { message: message.clone(), hold }),
+                State::Handled(_, at) if at.elapsed() > self.ttl => {
+                    entry.insert(State::Running(Vec::new()));
+                    return Verdict::Run(hold);
+                }
+                State::Handled(first, _) => {
+                    let first = first.clone();
+                    drop(seen);
+                    follow(first.as_deref(), hold);
+                }
+            },
         }
+        Verdict::Copy
     }
 
     /// A message has been handled, and counts as seen from now on.
     pub(crate) fn handled(&self, key: Key, ticket: Option<&Arc<Ticket>>) {
+        let now = Instant::now();
         let mut seen = self.seen();
-        let before = seen.messages.insert(key, State::Handled(ticket.cloned()));
-        seen.handled.push_back((Instant::now(), key));
-        while seen.handled.len() > self.max_entries {
-            if let Some((_, oldest)) = seen.handled.pop_front() {
-                seen.messages.remove(&oldest);
-            }
-        }
+        let before = seen.messages.insert(key, State::Handled(ticket.cloned(), now));
+        seen.handled.push_back((now, key));
+        seen.forget(now, self.ttl, self.max_entries);
         drop(seen);
         if let Some(State::Running(copies)) = before {
             for copy in copies {
-                follow(ticket.map(Arc::as_ref), copy);
+                follow(ticket.map(Arc::as_ref), copy.hold);
             }
         }
     }
@@ -113,19 +134,24 @@ impl Dedupe {
 }
 
 impl Seen {
-    fn forget_before(&mut self, limit: Option<Instant>) {
-        let Some(limit) = limit else { return };
-        while let Some((at, key)) = self.handled.front().copied()
-            && at < limit
+    /// Forgets what is too old, and the oldest of what is too much.
+    fn forget(&mut self, now: Instant, ttl: Duration, max_entries: usize) {
+        while let Some(&(at, key)) = self.handled.front()
+            && (self.handled.len() > max_entries || now.duration_since(at) > ttl)
         {
             self.handled.pop_front();
-            self.messages.remove(&key);
+            // It may have come again after its time, and be younger than this.
+            if let Entry::Occupied(entry) = self.messages.entry(key)
+                && matches!(entry.get(), State::Handled(_, handled) if *handled == at)
+            {
+                entry.remove();
+            }
         }
     }
 }
 
-fn follow(first: Option<&Ticket>, copy: Job) {
-    match (first, copy.hold) {
+fn follow(first: Option<&Ticket>, copy: Option<Hold>) {
+    match (first, copy) {
         (Some(first), Some(hold)) => first.follow(hold),
         (None, Some(hold)) => hold.release(),
         (_, None) => {}
@@ -139,24 +165,24 @@ mod tests {
     use crate::QoS;
     use crate::message::Message;
 
-    fn job() -> (Job, Arc<Ticket>) {
-        let hold = Ticket::open(&Arc::<Wake>::default());
-        let ticket = hold.ticket().clone();
-        let message = Message {
+    fn message() -> Message {
+        Message {
             topic: "t".into(),
             payload: bytes::Bytes::new(),
             qos: QoS::AtLeastOnce,
             retain: false,
             dup: false,
-        };
-        (Job { message, hold: Some(hold) }, ticket)
+        }
     }
 
-    fn run(verdict: Verdict) -> Job {
-        match verdict {
-            Verdict::Run(job) => job,
-            Verdict::Copy => panic!("taken for a copy"),
-        }
+    fn open() -> (Hold, Arc<Ticket>) {
+        let hold = Ticket::open(&Arc::<Wake>::default());
+        let ticket = hold.ticket().clone();
+        (hold, ticket)
+    }
+
+    fn runs(dedupe: &Dedupe, key: Key) -> bool {
+        matches!(dedupe.begin(key, &message(), None), Verdict::Run(None))
     }
 
     #[test]
@@ -173,26 +199,47 @@ mod tests {
     async fn a_copy_is_done_with_the_first_and_forgotten_after_the_ttl() {
         let dedupe = Dedupe::new(Duration::from_secs(1), 10);
         let key = dedupe.key("a", "b", None, b"");
-        let (first, first_ticket) = job();
-        let first = run(dedupe.begin(key, first));
-        let (copy, copy_ticket) = job();
-        assert!(matches!(dedupe.begin(key, copy), Verdict::Copy));
+        let (first, first_ticket) = open();
+        let verdict = dedupe.begin(key, &message(), Some(first));
+        let Verdict::Run(Some(first)) = verdict else { panic!("{verdict:?}") };
+        let (copy, copy_ticket) = open();
+        assert!(matches!(dedupe.begin(key, &message(), Some(copy)), Verdict::Copy));
         dedupe.handled(key, Some(&first_ticket));
         assert!(!copy_ticket.is_done());
-        first.hold.unwrap().release();
+        first.release();
         assert!(copy_ticket.is_done());
-        tokio::time::advance(Duration::from_millis(1001)).await;
-        run(dedupe.begin(key, job().0));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(!runs(&dedupe, key));
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert!(runs(&dedupe, key));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_was_handled_again_after_its_time_is_remembered_from_then_on() {
+        let dedupe = Dedupe::new(Duration::from_secs(10), 2);
+        let keys = [0, 1].map(|seq| dedupe.key("a", "b", Some(seq), b""));
+        assert!(runs(&dedupe, keys[0]));
+        dedupe.handled(keys[0], None);
+        tokio::time::advance(Duration::from_secs(11)).await;
+        assert!(runs(&dedupe, keys[0]));
+        assert!(!runs(&dedupe, keys[0]), "it is running");
+        assert!(runs(&dedupe, keys[1]));
+        // Forgets the first time.
+        dedupe.handled(keys[1], None);
+        assert!(!runs(&dedupe, keys[0]), "it is still running");
+        dedupe.handled(keys[0], None);
+        tokio::time::advance(Duration::from_secs(9)).await;
+        assert!(!runs(&dedupe, keys[0]));
     }
 
     #[test]
     fn a_copy_may_try_when_the_first_one_failed() {
         let dedupe = Dedupe::new(Duration::from_secs(1), 10);
         let key = dedupe.key("a", "b", None, b"");
-        run(dedupe.begin(key, job().0));
-        assert!(matches!(dedupe.begin(key, job().0), Verdict::Copy));
+        assert!(runs(&dedupe, key));
+        assert!(!runs(&dedupe, key));
         assert_eq!(dedupe.failed(key).len(), 1);
-        run(dedupe.begin(key, job().0));
+        assert!(runs(&dedupe, key));
     }
 
     #[test]
@@ -200,10 +247,10 @@ mod tests {
         let dedupe = Dedupe::new(Duration::from_secs(100), 2);
         let keys = [0, 1, 2].map(|seq| dedupe.key("a", "b", Some(seq), b""));
         for key in keys {
-            run(dedupe.begin(key, job().0));
+            assert!(runs(&dedupe, key));
             dedupe.handled(key, None);
         }
-        assert!(matches!(dedupe.begin(keys[2], job().0), Verdict::Copy));
-        run(dedupe.begin(keys[0], job().0));
+        assert!(!runs(&dedupe, keys[2]));
+        assert!(runs(&dedupe, keys[0]));
     }
 }

@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -33,6 +34,8 @@ pub enum Overflow {
 #[derive(Debug)]
 pub(crate) struct Queue {
     waiting: Mutex<Waiting>,
+    /// Handed out and not yet done.
+    running: AtomicUsize,
     ready: Notify,
     capacity: usize,
     overflow: Overflow,
@@ -52,8 +55,6 @@ pub(crate) struct Level {
 #[derive(Debug, Default)]
 struct Waiting {
     jobs: VecDeque<Job>,
-    /// Handed out and not yet done.
-    running: usize,
     closed: bool,
     dropped: u64,
     /// The connection waits for the queue to be half empty.
@@ -62,7 +63,8 @@ struct Waiting {
 
 impl Queue {
     pub(crate) fn new(capacity: usize, overflow: Overflow, wake: Arc<Wake>) -> Self {
-        Self { waiting: Mutex::default(), ready: Notify::new(), capacity, overflow, wake }
+        let (waiting, running) = (Mutex::default(), AtomicUsize::new(0));
+        Self { waiting, running, ready: Notify::new(), capacity, overflow, wake }
     }
 
     pub(crate) fn capacity(&self) -> usize {
@@ -150,7 +152,7 @@ impl Queue {
             return if waiting.closed { Taken::Closed } else { Taken::Nothing };
         }
         into.extend(waiting.jobs.drain(..count));
-        waiting.running += count;
+        self.running.fetch_add(count, Ordering::Relaxed);
         let room_was_awaited = waiting.awaited && waiting.jobs.len() <= self.capacity / 2;
         waiting.awaited &= !room_was_awaited;
         Taken::Some { room_was_awaited }
@@ -158,13 +160,12 @@ impl Queue {
 
     /// A message that was taken is done with.
     pub(crate) fn done(&self) {
-        self.waiting().running -= 1;
+        self.running.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Messages that wait or are being handled.
     pub(crate) fn load(&self) -> usize {
-        let waiting = self.waiting();
-        waiting.jobs.len() + waiting.running
+        self.waiting().jobs.len() + self.running.load(Ordering::Relaxed)
     }
 
     /// Takes nothing new; what waits is still handed out.

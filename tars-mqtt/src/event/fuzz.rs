@@ -65,6 +65,7 @@ fn the_parts_of_an_envelope_are_those_that_serde_json_finds() {
 
 fn check(payload: &[u8]) -> &'static str {
     let shown = || String::from_utf8_lossy(payload);
+    check_found(payload);
     let whole: Result<Value, _> = serde_json::from_slice(payload);
     let Ok(head) = Head::parse(payload) else {
         let refused = whole.is_err() || !is_envelope(payload, &whole.unwrap_or_default());
@@ -106,6 +107,28 @@ fn check(payload: &[u8]) -> &'static str {
         assert_eq!(seq, expected, "{}", shown());
     }
     if seq.is_some() { "sequenced" } else { "accepted" }
+}
+
+/// What is found without looking at the data is what is there once the data can be read.
+fn check_found(payload: &[u8]) {
+    let shown = || String::from_utf8_lossy(payload);
+    match (Head::find(payload), Head::parse(payload)) {
+        (Ok(found), Ok(parsed)) => {
+            let parts = |head: &Head| {
+                [head.id(payload), head.event_type(payload), head.source(payload)]
+                    .map(str::to_owned)
+            };
+            assert_eq!(parts(&found), parts(&parsed), "{}", shown());
+            assert_eq!(found.data(payload), parsed.data(payload), "{}", shown());
+            let (found, parsed) = (found.ts(), parsed.ts());
+            assert!((found - parsed).abs() <= parsed.abs() * 1e-15, "{}", shown());
+        }
+        (Ok(found), Err(_)) => {
+            let read = serde_json::from_slice::<Value>(found.data(payload));
+            assert!(read.is_err(), "{}", shown());
+        }
+        (Err(_), parsed) => assert!(parsed.is_err(), "{}", shown()),
+    }
 }
 
 fn is_envelope(payload: &[u8], whole: &Value) -> bool {

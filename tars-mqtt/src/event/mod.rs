@@ -6,13 +6,16 @@ mod envelope;
 mod fuzz;
 #[cfg(test)]
 mod fuzz_strict;
+mod head;
 mod id;
+mod scan;
 mod strict;
 mod system;
 
 pub use contract::{Event, TopicField};
 pub use envelope::Envelope;
-pub(crate) use envelope::{Head, encode, now, read_data};
+pub(crate) use envelope::{encode, now, read_data};
+pub(crate) use head::Head;
 pub(crate) use id::fresh_id;
 pub(crate) use system::Heartbeat;
 pub use system::{DeadLetter, HealthStatus};

@@ -62,7 +62,7 @@ impl Context {
     }
 
     fn origin(&self) -> &Origin {
-        self.origin.get_or_init(|| match Head::parse(&self.message.payload) {
+        self.origin.get_or_init(|| match Head::find(&self.message.payload) {
             Ok(head) => Origin::Envelope(head),
             Err(_) => Origin::Bare { id: fresh_id(), ts: now() },
         })

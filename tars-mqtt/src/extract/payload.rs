@@ -32,21 +32,30 @@ fn data<E: Event + DeserializeOwned>(context: &Context) -> Result<E, Rejection> 
     if E::BARE {
         return read_data(payload).map_err(|error| unreadable::<E>(&error));
     }
-    match context.head() {
-        Some(head) => {
-            let found = head.event_type(payload);
-            if found != E::TYPE {
-                return Err(Rejection::new(format!(
-                    "the event is of type `{found}`, and `{}` was expected",
-                    E::TYPE
-                )));
-            }
-            read_data(head.data(payload)).map_err(|error| unreadable::<E>(&error))
+    let Some(head) = context.head() else { return without_envelope(context) };
+    let found = head.event_type(payload);
+    if found != E::TYPE {
+        return Err(Rejection::new(format!(
+            "the event is of type `{found}`, and `{}` was expected",
+            E::TYPE
+        )));
+    }
+    read_data(head.data(payload)).or_else(|error| {
+        // Where the data cannot be read, the envelope may be at fault.
+        if Head::parse(payload).is_ok() {
+            Err(unreadable::<E>(&error))
+        } else {
+            without_envelope(context)
         }
-        None if context.spec().options.accept_bare => {
-            read_data(payload).map_err(|error| unreadable::<E>(&error))
-        }
-        None => Err(not_an_envelope(payload)),
+    })
+}
+
+fn without_envelope<E: Event + DeserializeOwned>(context: &Context) -> Result<E, Rejection> {
+    let payload = context.payload();
+    if context.spec().options.accept_bare {
+        read_data(payload).map_err(|error| unreadable::<E>(&error))
+    } else {
+        Err(not_an_envelope(payload))
     }
 }
 

@@ -15,8 +15,9 @@ use crate::{Event as _, QoS};
 
 /// Sees a message to its end: filtered, handled, tried again, buried.
 pub(super) async fn see_to<H: Handler>(worker: &Worker, job: Job) {
-    let ticket = job.hold.as_ref().map(|hold| hold.ticket().clone());
-    let mut context = Context::new(job.message.clone(), worker.scope.clone(), ticket.clone());
+    let Job { message, hold } = job;
+    let ticket = hold.as_ref().map(|hold| hold.ticket().clone());
+    let mut context = Context::new(message, worker.scope.clone(), ticket.clone());
     let key = worker.dedupe.as_ref().and_then(|dedupe| {
         let payload = context.payload();
         let head = context.head()?;
@@ -24,10 +25,10 @@ pub(super) async fn see_to<H: Handler>(worker: &Worker, job: Job) {
         let key = dedupe.key(head.event_type(payload), head.id(payload), seq, head.data(payload));
         Some((dedupe, key))
     });
-    let job = match key {
-        None => job,
-        Some((dedupe, key)) => match dedupe.begin(key, job) {
-            Verdict::Run(job) => job,
+    let hold = match key {
+        None => hold,
+        Some((dedupe, key)) => match dedupe.begin(key, context.message(), hold) {
+            Verdict::Run(hold) => hold,
             Verdict::Copy => {
                 tracing::debug!(
                     handler = worker.scope.spec.name,
@@ -59,7 +60,7 @@ pub(super) async fn see_to<H: Handler>(worker: &Worker, job: Job) {
         // Not acknowledged, so that it comes again at the next start.
         Outcome::Abandoned => return,
     }
-    if let Some(hold) = job.hold {
+    if let Some(hold) = hold {
         hold.release();
     }
 }
@@ -116,13 +117,21 @@ async fn attempts<H: Handler>(worker: &Worker, context: &mut Context) -> Outcome
 
 /// One call, at most as long as allowed, whatever it does.
 async fn once<H: Handler>(context: &Context, limit: Option<Duration>) -> Result<(), Failure> {
-    let call = uncaught::<H>(context);
-    match limit {
-        None => call.await,
-        Some(limit) => tokio::time::timeout(limit, call)
-            .await
-            .unwrap_or_else(|_| Err(Failure::TimedOut(limit))),
-    }
+    let mut call = pin!(uncaught::<H>(context));
+    // Set when the handler first has to wait: most are done at once, and a timer has its price.
+    let mut timer = pin!(None);
+    std::future::poll_fn(|task| {
+        if let Poll::Ready(outcome) = call.as_mut().poll(task) {
+            return Poll::Ready(outcome);
+        }
+        let Some(limit) = limit else { return Poll::Pending };
+        if timer.is_none() {
+            timer.set(Some(tokio::time::sleep(limit)));
+        }
+        let late = timer.as_mut().as_pin_mut().is_some_and(|timer| timer.poll(task).is_ready());
+        if late { Poll::Ready(Err(Failure::TimedOut(limit))) } else { Poll::Pending }
+    })
+    .await
 }
 
 async fn uncaught<H: Handler>(context: &Context) -> Result<(), Failure> {
