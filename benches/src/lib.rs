@@ -4,6 +4,7 @@
 
 #![allow(clippy::cast_precision_loss, reason = "figures are for people")]
 
+pub mod in_process;
 pub mod load;
 pub mod measure;
 pub mod message;

@@ -7,6 +7,8 @@ use std::io::Write as _;
 
 use anyhow::{Context as _, bail};
 use benches::measure::Figures;
+use benches::scenario::Scenario;
+use benches::subject::Work;
 use benches::{load, subject};
 
 fn main() -> anyhow::Result<()> {
@@ -16,11 +18,11 @@ fn main() -> anyhow::Result<()> {
     match arguments[..] {
         ["load", scenario] => tell(&load::run(scenario.parse()?, None)?),
         ["load", scenario, broker] => tell(&load::run(scenario.parse()?, Some(port(broker)?))?),
-        ["subject", subject, scenario, at] => {
-            tell(&subject::run(subject.parse()?, scenario.parse()?, port(at)?, false)?)
-        }
-        ["subject", subject, scenario, at, "broker"] => {
-            tell(&subject::run(subject.parse()?, scenario.parse()?, port(at)?, true)?)
+        ["subject", subject, scenario, at, ref broker @ ..] => {
+            let scenario: Scenario = scenario.parse()?;
+            let (port, messages, says_ready) = (port(at)?, scenario.messages(), !broker.is_empty());
+            let work = Work { scenario, messages, port, says_ready };
+            tell(&subject::run(subject.parse()?, work)?)
         }
         [] => report::print(&driver::run(None, 5)?),
         ["only", scenario, rounds] => report::print(&driver::run(Some(scenario), rounds.parse()?)?),

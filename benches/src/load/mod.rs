@@ -6,6 +6,7 @@ mod requests;
 mod template;
 
 pub use peer::{Peer, READY};
+pub use template::Template;
 
 use std::io::Write as _;
 use std::net::TcpListener;

@@ -6,14 +6,16 @@ use tars_mqtt::Event;
 use crate::message::{ID_AT, envelope};
 
 /// An encoded PUBLISH that gets a new id in place for each message.
-pub(super) struct Template {
+#[derive(Debug)]
+pub struct Template {
     packet: Vec<u8>,
     packet_id_at: Option<usize>,
     id_at: usize,
 }
 
 impl Template {
-    pub(super) fn of<E: Event + Serialize>(event: &E, qos: u8) -> anyhow::Result<Self> {
+    /// For this event.
+    pub fn of<E: Event + Serialize>(event: &E, qos: u8) -> anyhow::Result<Self> {
         let payload = envelope(event);
         let level = if qos == 0 { QoS::AtMostOnce } else { QoS::AtLeastOnce };
         let mut publish = Publish::new(E::TOPIC, level, payload.clone());
@@ -29,7 +31,7 @@ impl Template {
     }
 
     /// The packet, with ids that follow from a number.
-    pub(super) fn number(&mut self, number: u64) -> &[u8] {
+    pub fn number(&mut self, number: u64) -> &[u8] {
         if let Some(at) = self.packet_id_at {
             let id = u16::try_from(number % 60_000).unwrap_or_default() + 1;
             self.packet[at..at + 2].copy_from_slice(&id.to_be_bytes());

@@ -4,7 +4,7 @@ use std::time::Duration;
 use tars_mqtt::ConnectionState;
 use tars_mqtt::prelude::*;
 
-use super::Progress;
+use super::{Progress, Work};
 use crate::load::READY;
 use crate::measure::{Figures, Span, resident};
 use crate::message::{Reading, Request, Response};
@@ -24,12 +24,8 @@ async fn answer(request: Request) -> Response {
     Response { number: request.number + 1 }
 }
 
-pub(super) async fn run(
-    scenario: Scenario,
-    port: u16,
-    says_ready: bool,
-    dedupe: bool,
-) -> anyhow::Result<Figures> {
+pub(super) async fn run(work: Work, dedupe: bool) -> anyhow::Result<Figures> {
+    let Work { scenario, messages, port, says_ready } = work;
     let mut config = Config::new(format!("mqtt://127.0.0.1:{port}"), "framework")?
         .clean_session(true)
         .reconnect_delay(Duration::from_millis(100), Duration::from_millis(500));
@@ -42,7 +38,7 @@ pub(super) async fn run(
         }
         Ok::<(), tars_mqtt::Error>(())
     });
-    PROGRESS.expect(scenario.messages());
+    PROGRESS.expect(messages);
     match scenario {
         Scenario::Consume { .. } => {
             let _service = app.handler::<sink>().start().await?;
@@ -67,7 +63,7 @@ pub(super) async fn run(
         }
         Scenario::Publish { qos } => {
             let client = Client::connect(config).await?;
-            publish(&client, qos, scenario.messages()).await
+            publish(&client, qos, messages).await
         }
         Scenario::Reconnect => {
             let service = app.handler::<sink>().start().await?;

@@ -51,26 +51,37 @@ impl FromStr for Subject {
     }
 }
 
-/// Does the work of a scenario, and returns what was measured on this side.
-///
-/// `says_ready` is for a broker in between, where the load generator does not see subscriptions.
-pub fn run(
-    subject: Subject,
-    scenario: Scenario,
-    port: u16,
-    says_ready: bool,
-) -> anyhow::Result<Figures> {
+/// What a subject has to do.
+#[derive(Clone, Copy, Debug)]
+pub struct Work {
+    /// The kind of work.
+    pub scenario: Scenario,
+    /// How much of it.
+    pub messages: u64,
+    /// Where the server or the broker is.
+    pub port: u16,
+    /// Whether to tell the load generator when it can begin: behind a broker it does not see
+    /// subscriptions.
+    pub says_ready: bool,
+}
+
+impl Work {
+    /// Does it, and returns what was measured on this side.
+    pub async fn done_by(self, subject: Subject) -> anyhow::Result<Figures> {
+        match subject {
+            Subject::Raw => raw::run(self).await,
+            Subject::Framework => framework::run(self, false).await,
+            Subject::Deduped => framework::run(self, true).await,
+        }
+    }
+}
+
+/// Does the work in this process, on a runtime as services have it.
+pub fn run(subject: Subject, work: Work) -> anyhow::Result<Figures> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let work = async {
-        match subject {
-            Subject::Raw => raw::run(scenario, port, says_ready).await,
-            Subject::Framework => framework::run(scenario, port, says_ready, false).await,
-            Subject::Deduped => framework::run(scenario, port, says_ready, true).await,
-        }
-    };
     let figures = runtime
-        .block_on(async { tokio::time::timeout(LIMIT, work).await })
+        .block_on(async { tokio::time::timeout(LIMIT, work.done_by(subject)).await })
         .context("it did not come to an end")??;
     runtime.shutdown_background();
     Ok(figures)

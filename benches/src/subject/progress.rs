@@ -1,5 +1,5 @@
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::bail;
@@ -11,13 +11,18 @@ use crate::measure::{Figures, Span};
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Counts handled messages, and measures from the first to the last.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Progress {
-    expected: OnceLock<u64>,
+    expected: AtomicU64,
     handled: AtomicU64,
-    span: OnceLock<Span>,
-    figures: Mutex<Option<Figures>>,
+    measured: Mutex<Measured>,
     ended: Notify,
+}
+
+#[derive(Debug)]
+struct Measured {
+    span: Option<Span>,
+    figures: Figures,
 }
 
 impl Progress {
@@ -25,29 +30,28 @@ impl Progress {
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            expected: OnceLock::new(),
+            expected: AtomicU64::new(u64::MAX),
             handled: AtomicU64::new(0),
-            span: OnceLock::new(),
-            figures: Mutex::new(None),
+            measured: Mutex::new(Measured { span: None, figures: Figures::new() }),
             ended: Notify::const_new(),
         }
     }
 
-    /// So many will come.
+    /// So many will come from now on.
     pub fn expect(&self, messages: u64) {
-        let _ = self.expected.set(messages);
+        self.expected.store(messages, Ordering::Relaxed);
+        self.handled.store(0, Ordering::Relaxed);
     }
 
     /// One more has been handled.
     pub fn handled(&self) {
         let handled = self.handled.fetch_add(1, Ordering::Relaxed) + 1;
         if handled == 1 {
-            let _ = self.span.set(Span::begin());
+            self.measured().span = Some(Span::begin());
         }
-        if Some(&handled) == self.expected.get()
-            && let Some(span) = self.span.get()
-        {
-            *self.figures.lock().unwrap_or_else(PoisonError::into_inner) = Some(span.end(handled));
+        if handled == self.expected.load(Ordering::Relaxed) {
+            let mut measured = self.measured();
+            measured.figures = measured.span.map(|span| span.end(handled)).unwrap_or_default();
             self.ended.notify_one();
         }
     }
@@ -62,7 +66,16 @@ impl Progress {
             }
             before = handled;
         }
-        let figures = self.figures.lock().unwrap_or_else(PoisonError::into_inner).take();
-        Ok(figures.unwrap_or_default())
+        Ok(self.measured().figures.clone())
+    }
+
+    fn measured(&self) -> MutexGuard<'_, Measured> {
+        self.measured.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self::new()
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 use anyhow::bail;
 use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Outgoing, Packet, QoS};
 
-use super::Progress;
+use super::{Progress, Work};
 use crate::load::READY;
 use crate::measure::{Figures, Span, resident};
 use crate::message::{Envelope, Reading, Request, Response};
@@ -22,23 +22,20 @@ fn connect(port: u16) -> (AsyncClient, EventLoop) {
     (client, eventloop)
 }
 
-pub(super) async fn run(
-    scenario: Scenario,
-    port: u16,
-    says_ready: bool,
-) -> anyhow::Result<Figures> {
+pub(super) async fn run(work: Work) -> anyhow::Result<Figures> {
+    let Work { scenario, messages, port, says_ready } = work;
     let (client, eventloop) = connect(port);
     match scenario {
         Scenario::Consume { .. } | Scenario::Handlers { .. } => {
             client.subscribe("bench/reading", QoS::AtLeastOnce).await?;
-            consume(client, eventloop, scenario.messages(), says_ready).await
+            consume(client, eventloop, messages, says_ready).await
         }
         Scenario::Request { .. } => {
             client.subscribe("bench/request", QoS::AtLeastOnce).await?;
-            answer(client, eventloop, scenario.messages(), says_ready).await
+            answer(client, eventloop, messages, says_ready).await
         }
-        Scenario::Publish { qos } => publish(client, eventloop, qos, scenario.messages()).await,
-        Scenario::Reconnect => reconnect(client, eventloop, scenario.messages()).await,
+        Scenario::Publish { qos } => publish(client, eventloop, qos, messages).await,
+        Scenario::Reconnect => reconnect(client, eventloop, messages).await,
         Scenario::Idle => {
             client.subscribe("bench/reading", QoS::AtLeastOnce).await?;
             idle(eventloop).await
