@@ -113,7 +113,7 @@ impl Brain {
             self.called = Called::Not;
         }
         let text = match event.kind {
-            WakeKind::Wake => return self.wake_up(id, now),
+            WakeKind::Wake => return self.wake_up(id, &event, now),
             WakeKind::Interrupt => {
                 self.wake_window = Some(now + self.settings.wake_window);
                 &self.settings.wake_interrupt_text
@@ -133,14 +133,16 @@ impl Brain {
         say.map(Decision::Say)
     }
 
-    fn wake_up(&mut self, id: &str, now: Instant) -> Option<Decision> {
+    fn wake_up(&mut self, id: &str, event: &WakeEvent, now: Instant) -> Option<Decision> {
         match std::mem::take(&mut self.called) {
             Called::Served(utterance) if utterance == id => return None,
             Called::Waits(utterance, question) if utterance == id => return self.answer(question),
             _ => self.wake_window = Some(now + self.settings.wake_window),
         }
         let choices = &self.settings.wake_ack_choices;
-        if !self.settings.wake_ack_enabled || choices.is_empty() {
+        // Who has asked already needs not be asked what for.
+        let is_asked = event.cause.as_deref() == Some(WakeEvent::QUESTION);
+        if is_asked || !self.settings.wake_ack_enabled || choices.is_empty() {
             return None;
         }
         let say = self.say(&choices[self.acks % choices.len()], Some(Id::default().0))?;
