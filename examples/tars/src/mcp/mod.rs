@@ -17,7 +17,6 @@ use crate::contracts::{ToolCallRequest, ToolCallResult, ToolsRegistry, TtsSay};
 /// # Errors
 ///
 /// None; as for every service.
-#[expect(clippy::unnecessary_wraps, reason = "all services are made alike")]
 pub fn service(app: App) -> anyhow::Result<App> {
     Ok(app.handlers_in(module_path!()).on_ready(|client: Client| async move {
         let tools = tools::TOOLS.iter().map(tools::Tool::spec).collect();

@@ -16,7 +16,7 @@ pub(super) const TOOLS: [Tool; 3] = [
         takes: ("expression", "Such as (2 + 3) * 4^2 or sqrt(2); also sin, cos, ln, log10, PI, E."),
         run: |arguments| {
             let Calculate { expression } = read(arguments)?;
-            Outcome::of(json!({ "value": calculate::value(&expression)? }))
+            Ok(Outcome::of(json!({ "value": calculate::value(&expression)? })))
         },
     },
     Tool {
@@ -25,7 +25,7 @@ pub(super) const TOOLS: [Tool; 3] = [
         takes: ("zone?", "The time zone, such as Europe/Berlin; without, the local one."),
         run: |arguments| {
             let Time { zone } = read(arguments)?;
-            Outcome::of(time::now(zone.as_deref())?)
+            Ok(Outcome::of(time::now(zone.as_deref())?))
         },
     },
     Tool {
@@ -36,7 +36,7 @@ pub(super) const TOOLS: [Tool; 3] = [
             let Remember { fact } = read(arguments)?;
             let fact = fact.trim().trim_end_matches('.');
             ensure!(!fact.is_empty(), "`fact` is empty, and must be a sentence");
-            let outcome = Outcome::of(json!({ "remembered": fact }))?;
+            let outcome = Outcome::of(json!({ "remembered": fact }));
             Ok(Outcome { say: Some(format!("I will remember that {fact}.")), ..outcome })
         },
     },
@@ -98,8 +98,8 @@ impl Tool {
 }
 
 impl Outcome {
-    fn of(result: Value) -> anyhow::Result<Self> {
-        Ok(Self { result: object(result), say: None })
+    fn of(result: Value) -> Self {
+        Self { result: object(result), say: None }
     }
 }
 
