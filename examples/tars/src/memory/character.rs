@@ -40,8 +40,10 @@ impl Character {
     /// When the file cannot be read as a character.
     pub fn load(path: Option<PathBuf>) -> anyhow::Result<Self> {
         let Some(path) = path else { return Self::parse(include_str!("character.toml")) };
-        let at =
-            || format!("CHARACTER_PATH is {path:?}, and must name a TOML file with a character");
+        let at = || {
+            let path = path.display();
+            format!("CHARACTER_PATH is {path}, and must name a TOML file with a character")
+        };
         Self::parse(&std::fs::read_to_string(&path).with_context(at)?).with_context(at)
     }
 
