@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use super::terminal::{self, Terminal};
 use crate::stt::lines_of;
 use crate::vars::Vars;
-use crate::{memory, router, stt, tts, wake};
+use crate::{mcp, memory, router, stt, tts, wake};
 
 /// All services, with the broker between them and the terminal.
 #[derive(Debug)]
@@ -50,6 +50,7 @@ impl Stack {
                 terminal.clone(),
             ),
             memory::service(app("tars-memory")?)?,
+            mcp::service(app("tars-mcp")?)?,
             tts::service(app("tars-tts")?)?,
             wake::service(app("tars-wake")?)?,
             router::service(app("tars-router")?)?,
