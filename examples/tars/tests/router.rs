@@ -308,6 +308,38 @@ async fn the_rest_of_a_reply_is_spoken_and_all_of_another_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_begins_anew_is_spoken_anew_and_no_more_than_that() {
+    on_each_broker(|broker| async move {
+        let mut stage = Stage::on(&broker, &json!({})).await;
+        for (seq, delta, said) in [
+            (0, "One. Tw", &["tts/say: One."][..]),
+            (0, "One. ", &["tts/say: One."]),
+            (1, "Two. Th", &["tts/say: Two."]),
+        ] {
+            let delta = json!({ "id": "q", "seq": seq, "delta": delta });
+            assert_eq!(brief(&stage.send("llm/stream", "llm.stream", &delta).await), said);
+        }
+        let reply = json!({ "id": "q", "reply": "One. Two. Three. Four." });
+        let said = stage.send("llm/response", "llm.response", &reply).await;
+        assert_eq!(brief(&said), ["tts/say: Three.", "tts/say: Four."]);
+        stage.service.stop().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_said_when_the_model_fails() {
+    on_each_broker(|broker| async move {
+        let mut stage = Stage::on(&broker, &json!({})).await;
+        let failure = json!({ "id": "q", "error": "no connection" });
+        let said = stage.send("llm/response", "llm.response", &failure).await;
+        assert_eq!(brief(&said), ["tts/say: Sorry, I have no answer to that."]);
+        stage.service.stop().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_model_is_told_the_last_ten_messages() {
     on_each_broker(|broker| async move {
         let mut stage = Stage::on(&broker, &json!({ "live_mode_default": true })).await;
