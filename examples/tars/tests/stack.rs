@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use tempfile::TempDir;
-use tests::{Process, Program};
+use tests::{Mosquitto, Process, Program, Spy};
 
 /// The whole robot in one process, which speaks so fast that nobody waits, on a port of its own.
 fn robot(folder: &TempDir) -> Program {
@@ -60,6 +60,26 @@ async fn who_does_not_call_it_is_told_how() {
             "TARS: Hello! How can I help?",
         ]
     );
+}
+
+#[tokio::test]
+async fn it_joins_the_broker_that_it_is_told_of() {
+    let Some(broker) = Mosquitto::start().await else { return };
+    let mut spy = Spy::on(broker.port(), &["stt/final"]).await;
+    let folder = TempDir::new().unwrap();
+    let mut robot = robot(&folder).env("MQTT_URL", broker.url()).input("hey tars\n").start();
+    assert_eq!(tests::json(&spy.next().await)["data"]["text"], "hey tars");
+    assert_eq!(robot.exit_code().await, 0, "{}", robot.errors());
+    assert_eq!(conversation(&robot), ["TARS: System online.", "> hey tars", "TARS: Hmm?"]);
+}
+
+#[tokio::test]
+async fn a_setting_that_cannot_be_read_ends_it_with_the_reason() {
+    let folder = TempDir::new().unwrap();
+    let mut robot = robot(&folder).env("ROUTER_WAKE_WINDOW_SEC", "soon").start();
+    assert_eq!(robot.exit_code().await, 1);
+    let said = "ROUTER_WAKE_WINDOW_SEC is \"soon\", and must be a number from 0 to 86400";
+    assert!(robot.errors().contains(said), "{}", robot.errors());
 }
 
 #[tokio::test]
