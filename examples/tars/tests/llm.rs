@@ -129,7 +129,7 @@ fn settings(server: Option<&Server>) -> Settings {
     }
 }
 
-async fn start(broker: &Broker, settings: Settings) -> Running {
+async fn start(broker: &Broker, settings: &Settings) -> Running {
     let app = App::new(broker.config("llm"));
     tars::llm::with(app, settings).unwrap().start().await.unwrap()
 }
@@ -177,7 +177,7 @@ async fn an_answer_is_streamed_in_order_and_then_sent_whole() {
         let events = vec![says("Hello"), says(" there."), finishes("stop"), tokens];
         let mut server = Server::start([Script::Events(events)]).await;
         let mut spy = Spy::on(broker.port(), &["llm/stream", "llm/response"]).await;
-        let service = start(&broker, settings(Some(&server))).await;
+        let service = start(&broker, &settings(Some(&server))).await;
         let more = json!({
             "system": "Be brief.",
             "params": {"temperature": 0.5},
@@ -233,7 +233,7 @@ async fn tools_that_the_model_calls_are_run_and_their_results_told_to_it() {
         let registry = envelope("llm.tools.registry", "0", &registry.to_string());
         let retained = rumqttc::QoS::AtLeastOnce;
         tools.publish_as("llm/tools/registry", registry, retained, true).await;
-        let service = start(&broker, settings(Some(&server))).await;
+        let service = start(&broker, &settings(Some(&server))).await;
         server.told(&mut spy, |body| body["tools"][0]["function"]["name"] == "time").await;
         spy.publish("llm/request", request("r1", "what time is it?", &json!({}))).await;
 
@@ -273,7 +273,7 @@ async fn a_cancelled_answer_ends_at_once_and_lets_the_server_go() {
     on_each_broker(|broker| async move {
         let mut server = Server::start([Script::Hangs("Once upon a time")]).await;
         let mut spy = Spy::on(broker.port(), &["llm/stream", "llm/response"]).await;
-        let service = start(&broker, settings(Some(&server))).await;
+        let service = start(&broker, &settings(Some(&server))).await;
         spy.publish("llm/request", request("r1", "tell me a story", &json!({}))).await;
         assert_eq!(json(&spy.next().await)["data"]["delta"], "Once upon a time");
         let cancel = |id: &str| envelope("llm.cancel", id, &json!({"id": id}).to_string());
@@ -300,7 +300,7 @@ async fn what_goes_wrong_at_the_server_is_told_in_the_response() {
         .await;
         let timeout = Duration::from_secs(1);
         let mut spy = Spy::on(broker.port(), &["llm/response"]).await;
-        let service = start(&broker, Settings { timeout, ..settings(Some(&server)) }).await;
+        let service = start(&broker, &Settings { timeout, ..settings(Some(&server)) }).await;
         for (id, error) in [
             ("r1", "the model's server says 429 Too Many Requests: too many requests of yours"),
             ("r2", "the model's server sends nothing, and must send text/event-stream"),
@@ -314,7 +314,7 @@ async fn what_goes_wrong_at_the_server_is_told_in_the_response() {
         service.stop().await.unwrap();
 
         let nowhere = Server { url: "http://127.0.0.1:9/v1".into(), ..server };
-        let service = start(&broker, settings(Some(&nowhere))).await;
+        let service = start(&broker, &settings(Some(&nowhere))).await;
         spy.publish("llm/request", request("r5", "hi", &json!({}))).await;
         let response = response(&mut spy, "r5").await;
         let error = response["error"].as_str().unwrap();
@@ -330,7 +330,7 @@ async fn the_model_is_told_its_character_and_what_is_remembered() {
         let events = vec![says("Tom."), finishes("stop")];
         let mut server = Server::start([Script::Events(events)]).await;
         let mut spy = Spy::on(broker.port(), &["llm/response", "character/get"]).await;
-        let service = start(&broker, settings(Some(&server))).await;
+        let service = start(&broker, &settings(Some(&server))).await;
         spy.next_on("character/get").await;
         let prompt = json!({"section": "systemprompt", "value": "You are CASE."});
         let prompt = envelope("character.result", "c", &prompt.to_string());
@@ -373,7 +373,7 @@ async fn the_rules_greet_calculate_remember_and_recall() {
         let tools = tars::mcp::service(App::new(broker.config("mcp"))).unwrap();
         let tools = tools.start().await.unwrap();
         let mut spy = Spy::on(broker.port(), &["llm/stream", "llm/response"]).await;
-        let service = start(&broker, settings(None)).await;
+        let service = start(&broker, &settings(None)).await;
 
         for (id, question, reply) in [
             ("r1", "Hello!", "Hello. I am TARS. What can I do for you?"),

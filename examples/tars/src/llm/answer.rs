@@ -51,12 +51,12 @@ struct Answer {
 }
 
 impl Llm {
-    pub(super) fn new(settings: Settings) -> anyhow::Result<Self> {
+    pub(super) fn new(settings: &Settings) -> anyhow::Result<Self> {
         Ok(Self {
             knowledge: Knowledge::default(),
             running: Pending::default(),
             calls: Pending::default(),
-            model: Arc::new(Model::new(&settings)?),
+            model: Arc::new(Model::new(settings)?),
             limits: Limits {
                 answer: settings.timeout,
                 tool: settings.tool_timeout,

@@ -129,8 +129,8 @@ mod tests {
         pieces.into_iter().map(|piece| piece.map_err(|error| format!("{error:#}"))).collect()
     }
 
-    fn text(text: &str) -> Result<Piece, String> {
-        Ok(Piece::Text(text.into()))
+    fn text(text: &str) -> Piece {
+        Piece::Text(text.into())
     }
 
     #[test]
@@ -143,7 +143,7 @@ mod tests {
             DONE,
         ]);
         let tokens = Object::from_iter([("total_tokens".to_owned(), 3.into())]);
-        assert_eq!(pieces, [text("Hel"), text("lo."), Ok(Piece::Tokens(tokens))]);
+        assert_eq!(pieces, [Ok(text("Hel")), Ok(text("lo.")), Ok(Piece::Tokens(tokens))]);
     }
 
     #[test]
@@ -168,10 +168,10 @@ mod tests {
     fn a_stream_that_goes_wrong_ends_with_the_reason_and_nothing_after_it() {
         let begin = r#"{"choices":[{"delta":{"content":"Hel"}}]}"#;
         let broken = "the model's server broke off in the middle of the answer";
-        assert_eq!(read(&[begin]), [text("Hel"), Err(broken.into())]);
+        assert_eq!(read(&[begin]), [Ok(text("Hel")), Err(broken.into())]);
         let refused = r#"{"error":{"message":"overloaded"}}"#;
         let reason = "the model's server says: overloaded";
-        assert_eq!(read(&[begin, refused, begin]), [text("Hel"), Err(reason.into())]);
+        assert_eq!(read(&[begin, refused, begin]), [Ok(text("Hel")), Err(reason.into())]);
         let [Err(error)] = &read(&["Hello"])[..] else { panic!() };
         assert!(
             error.starts_with("the model's server sends what is no chunk: \"Hello\""),

@@ -53,7 +53,7 @@ impl Knowledge {
     /// The instructions for the model, which the character and its traits make.
     pub(super) fn instructions(&self) -> String {
         let name = self.name();
-        let mut text = self.text("systemprompt").unwrap_or_else(|| {
+        let text = self.text("systemprompt").unwrap_or_else(|| {
             format!("You are {name}, a robot who speaks with people. Answer in a few sentences.")
         });
         let known = self.lock();
@@ -62,7 +62,7 @@ impl Knowledge {
         {
             let list: Vec<_> =
                 traits.iter().map(|(name, value)| format!("{name} {value}")).collect();
-            text += &format!("\nYour traits, from 0 to 100: {}.", list.join(", "));
+            return format!("{text}\nYour traits, from 0 to 100: {}.", list.join(", "));
         }
         text
     }

@@ -30,7 +30,7 @@ use crate::vars::Vars;
 ///
 /// When one of them cannot be read.
 pub fn service(app: App) -> anyhow::Result<App> {
-    with(app, Settings::from_vars(&Vars::of_process())?)
+    with(app, &Settings::from_vars(&Vars::of_process())?)
 }
 
 /// The language model, with these settings.
@@ -38,7 +38,7 @@ pub fn service(app: App) -> anyhow::Result<App> {
 /// # Errors
 ///
 /// When they are of no use.
-pub fn with(app: App, settings: Settings) -> anyhow::Result<App> {
+pub fn with(app: App, settings: &Settings) -> anyhow::Result<App> {
     let llm = Llm::new(settings)?;
     Ok(app.handlers_in(module_path!()).state(llm).on_ready(|client: Client| async move {
         client.publish(&CharacterGetRequest::default()).await

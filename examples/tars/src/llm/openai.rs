@@ -72,7 +72,7 @@ fn messages(conversation: &Conversation) -> Value {
     {
         system += "\nWhat you remember that may help:";
         for memory in memories {
-            system += &format!("\n- {}", memory.text);
+            system.extend(["\n- ", &memory.text]);
         }
     }
     let turns = conversation.turns.iter().map(|turn| match turn {
