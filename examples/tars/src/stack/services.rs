@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use super::terminal::{self, Terminal};
 use crate::stt::lines_of;
 use crate::vars::Vars;
-use crate::{mcp, memory, router, stt, tts, wake};
+use crate::{llm, mcp, memory, router, stt, tts, wake};
 
 /// All services, with the broker between them and the terminal.
 #[derive(Debug)]
@@ -51,6 +51,7 @@ impl Stack {
             ),
             memory::service(app("tars-memory")?)?,
             mcp::service(app("tars-mcp")?)?,
+            llm::service(app("tars-llm")?)?,
             tts::service(app("tars-tts")?)?,
             wake::service(app("tars-wake")?)?,
             router::service(app("tars-router")?)?,
