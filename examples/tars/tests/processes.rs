@@ -8,9 +8,10 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tests::{Mosquitto, Process, Program, Spy};
 
-const SERVICES: [(&str, &str); 6] = [
+const SERVICES: [(&str, &str); 7] = [
     ("tars-memory", env!("CARGO_BIN_EXE_tars-memory")),
     ("tars-mcp", env!("CARGO_BIN_EXE_tars-mcp")),
+    ("tars-llm", env!("CARGO_BIN_EXE_tars-llm")),
     ("tars-tts", env!("CARGO_BIN_EXE_tars-tts")),
     ("tars-wake", env!("CARGO_BIN_EXE_tars-wake")),
     ("tars-router", env!("CARGO_BIN_EXE_tars-router")),
@@ -29,7 +30,7 @@ impl Robot {
     /// `None` where mosquitto is not installed.
     async fn start() -> Option<Self> {
         let broker = Mosquitto::start().await?;
-        let filters = ["tts/status", "stt/final", "wake/event", "system/health/+"];
+        let filters = ["tts/status", "stt/final", "wake/event", "llm/+", "system/health/+"];
         let spy = Spy::on(broker.port(), &filters).await;
         let folder = TempDir::new().unwrap();
         let mut robot = Self { broker, folder, services: BTreeMap::new(), spy };
@@ -66,11 +67,15 @@ impl Robot {
     /// Waits for something to happen.
     async fn sees(&mut self, topic: &str, field: &str, value: &str) -> Value {
         loop {
-            let data = tests::json(&self.spy.next_on(topic).await)["data"].clone();
+            let data = self.next(topic).await;
             if data[field] == value {
                 return data;
             }
         }
+    }
+
+    async fn next(&mut self, topic: &str) -> Value {
+        tests::json(&self.spy.next_on(topic).await)["data"].clone()
     }
 
     /// Waits until this has been spoken.
@@ -112,6 +117,18 @@ async fn the_robot_is_called_while_nobody_listens_and_wakes_up_later() {
     robot.speaks("Hmm?").await;
     robot.say("say good morning");
     robot.speaks("good morning").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_asked_while_the_model_is_dead_is_answered_when_it_lives() {
+    let Some(mut robot) = Robot::start().await else { return };
+    robot.kill("tars-llm");
+    robot.say("hey tars, what is six times seven");
+    robot.sees("llm/request", "text", "what is six times seven").await;
+    robot.start_service("tars-llm").await;
+    let reply = robot.next("llm/response").await["reply"].clone();
+    let last = reply.as_str().unwrap().split_inclusive(['.', '!', '?']).next_back().unwrap();
+    robot.speaks(last.trim()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
