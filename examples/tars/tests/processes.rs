@@ -8,10 +8,11 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tests::{Mosquitto, Process, Program, Spy};
 
-const SERVICES: [(&str, &str); 7] = [
+const SERVICES: [(&str, &str); 8] = [
     ("tars-memory", env!("CARGO_BIN_EXE_tars-memory")),
     ("tars-mcp", env!("CARGO_BIN_EXE_tars-mcp")),
     ("tars-llm", env!("CARGO_BIN_EXE_tars-llm")),
+    ("tars-movement", env!("CARGO_BIN_EXE_tars-movement")),
     ("tars-tts", env!("CARGO_BIN_EXE_tars-tts")),
     ("tars-wake", env!("CARGO_BIN_EXE_tars-wake")),
     ("tars-router", env!("CARGO_BIN_EXE_tars-router")),
@@ -30,7 +31,8 @@ impl Robot {
     /// `None` where mosquitto is not installed.
     async fn start() -> Option<Self> {
         let broker = Mosquitto::start().await?;
-        let filters = ["tts/status", "stt/final", "wake/event", "llm/+", "system/health/+"];
+        let filters =
+            ["tts/status", "stt/final", "wake/event", "llm/+", "movement/+", "system/health/+"];
         let spy = Spy::on(broker.port(), &filters).await;
         let folder = TempDir::new().unwrap();
         let mut robot = Self { broker, folder, services: BTreeMap::new(), spy };
@@ -129,6 +131,17 @@ async fn what_is_asked_while_the_model_is_dead_is_answered_when_it_lives() {
     let reply = robot.next("llm/response").await["reply"].clone();
     let last = reply.as_str().unwrap().split_inclusive(['.', '!', '?']).next_back().unwrap();
     robot.speaks(last.trim()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_to_move_while_the_body_is_dead_moves_when_it_lives() {
+    let Some(mut robot) = Robot::start().await else { return };
+    robot.kill("tars-movement");
+    robot.say("hey tars, turn left");
+    let request = robot.sees("movement/test", "command", "turn_left").await;
+    robot.start_service("tars-movement").await;
+    let done = robot.sees("movement/status", "event", "command_completed").await;
+    assert_eq!(done["request_id"], request["request_id"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -50,7 +50,7 @@ fn answers(conversation: &[String], line: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn it_answers_sentence_by_sentence_and_remembers_and_recalls() {
+async fn it_answers_sentence_by_sentence_and_moves_and_remembers_and_recalls() {
     let folder = TempDir::new().unwrap();
     let lines = [
         "hey tars",
@@ -58,6 +58,7 @@ async fn it_answers_sentence_by_sentence_and_remembers_and_recalls() {
         "remember that my cat is called Miez",
         "what is my cat called",
         "what is 6 times 7",
+        "turn left",
     ];
     let mut first = robot(&folder).input(&lines.join("\n")).start();
     assert_eq!(first.exit_code().await, 0, "{}", first.errors());
@@ -70,6 +71,7 @@ async fn it_answers_sentence_by_sentence_and_remembers_and_recalls() {
     }
     assert!(answers(&said, "what is my cat called").concat().contains("Miez"), "{said:#?}");
     assert!(answers(&said, "what is 6 times 7").concat().contains("42"), "{said:#?}");
+    assert_eq!(answers(&said, "turn left"), ["(TARS moves: turn_left)"]);
     assert_eq!(first.errors(), "");
 
     let mut second = robot(&folder).input("hey tars, what is my cat called").start();
