@@ -80,10 +80,34 @@ impl Robot {
         tests::json(&self.spy.next_on(topic).await)["data"].clone()
     }
 
+    /// Waits until the answer of the model has been spoken, and gives it.
+    async fn speaks_the_answer(&mut self) -> String {
+        let reply = self.next("llm/response").await["reply"].as_str().unwrap().to_owned();
+        let last = reply.split_inclusive(['.', '!', '?']).next_back().unwrap().trim();
+        self.speaks(last).await;
+        reply
+    }
+
     /// Waits until this has been spoken.
     async fn speaks(&mut self, text: &str) {
         while self.sees("tts/status", "event", "speaking_end").await["text"] != text {}
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_to_be_remembered_while_the_memory_is_dead_is_recalled_when_it_lives() {
+    let Some(mut robot) = Robot::start().await else { return };
+    robot.say("hey tars");
+    robot.speaks("Hmm?").await;
+    robot.say("turn left");
+    robot.sees("movement/status", "event", "command_completed").await;
+    robot.kill("tars-memory");
+    robot.say("hey tars, remember that my cat is called Miez");
+    robot.speaks_the_answer().await;
+    robot.start_service("tars-memory").await;
+    robot.say("hey tars, what is my cat called");
+    let recalled = robot.speaks_the_answer().await;
+    assert!(recalled.contains("Miez"), "{recalled}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -128,9 +152,7 @@ async fn what_is_asked_while_the_model_is_dead_is_answered_when_it_lives() {
     robot.say("hey tars, what is six times seven");
     robot.sees("llm/request", "text", "what is six times seven").await;
     robot.start_service("tars-llm").await;
-    let reply = robot.next("llm/response").await["reply"].clone();
-    let last = reply.as_str().unwrap().split_inclusive(['.', '!', '?']).next_back().unwrap();
-    robot.speaks(last.trim()).await;
+    robot.speaks_the_answer().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
