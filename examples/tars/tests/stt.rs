@@ -4,7 +4,6 @@
 
 use std::time::Duration;
 
-use futures_util::stream;
 use serde_json::{Value, json};
 use tars::stt::{self, Settings};
 use tars_mqtt::prelude::*;
@@ -30,10 +29,8 @@ impl Stage {
             may_interrupt,
         };
         let (lines, receiver) = mpsc::unbounded_channel();
-        let lines_of =
-            stream::unfold(receiver, async |mut lines| Some((lines.recv().await?, lines)));
         let spy = Spy::on(broker.port(), &["stt/#", "wake/mic", "tts/status"]).await;
-        let app = stt::with(App::new(broker.config("stt")), settings, lines_of);
+        let app = stt::with(App::new(broker.config("stt")), settings, stt::lines_of(receiver));
         let service = app.start().await.unwrap();
         let traffic = service.client().rumqttc().watch();
         Self { service, traffic, spy, lines }

@@ -23,8 +23,9 @@ pub(super) struct Ears {
 /// What goes on around the speaker.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Hearing {
-    /// How much there is still to be spoken by the robot.
-    unspoken: usize,
+    /// How much there is still to be spoken by the robot: less than nothing, if something was spoken
+    /// that is not yet known to be said.
+    unspoken: isize,
     /// Until when the robot speaks at most.
     spoken_until: Option<Instant>,
     is_paused: bool,
@@ -92,7 +93,7 @@ impl Hearing {
     pub(super) fn spoken(&mut self, event: TtsEvent) {
         self.is_paused = event == TtsEvent::Paused;
         if matches!(event, TtsEvent::SpeakingEnd | TtsEvent::Stopped) {
-            self.unspoken = self.unspoken.saturating_sub(1);
+            self.unspoken -= 1;
         }
         let is_speaking =
             self.unspoken > 0 || matches!(event, TtsEvent::SpeakingStart | TtsEvent::Resumed);

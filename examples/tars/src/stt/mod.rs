@@ -25,6 +25,7 @@ use futures_util::{Stream, StreamExt as _, stream};
 pub use settings::Settings;
 use tars_mqtt::prelude::*;
 use tokio::io::{AsyncBufReadExt as _, BufReader, stdin};
+use tokio::sync::mpsc::UnboundedReceiver;
 use utterance::Utterance;
 
 use crate::contracts::{TtsSay, TtsStatus, WakeEvent, WakeMicCommand};
@@ -70,6 +71,11 @@ async fn transcribe(client: Client, ears: Ears, lines: impl Stream<Item = String
         }
     }
     tracing::info!("nothing more is going to be said: the end of the input");
+}
+
+/// What comes through a channel, line by line.
+pub fn lines_of(lines: UnboundedReceiver<String>) -> impl Stream<Item = String> + Send {
+    stream::unfold(lines, async |mut lines| Some((lines.recv().await?, lines)))
 }
 
 /// What stands on standard input, line by line.

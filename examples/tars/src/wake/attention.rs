@@ -55,9 +55,9 @@ impl Attention {
             (Some(question), Some(_)) => match verdict(question) {
                 Some(Verdict::Resume) if !is_interrupted => Orders::default(),
                 Some(verdict) => self.decide(Some(verdict)),
-                None => (control(TtsAction::Stop), None, event(WakeKind::Wake, None)),
+                None => (control(TtsAction::Stop), None, asked()),
             },
-            (Some(_), None) => (None, None, event(WakeKind::Wake, None)),
+            (Some(_), None) => (None, None, asked()),
         }
     }
 
@@ -157,6 +157,12 @@ fn event(kind: WakeKind, tts_id: Option<String>) -> Option<WakeEvent> {
     })
 }
 
+/// Something was asked in the breath in which the robot was called.
+fn asked() -> Option<WakeEvent> {
+    let cause = Some(WakeEvent::QUESTION.to_owned());
+    event(WakeKind::Wake, None).map(|event| WakeEvent { cause, ..event })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,6 +199,8 @@ mod tests {
         let attention = &mut attention();
         let texts = ["what time is it", "Hey, TARS!", "what time is it", "hey tars say it"];
         assert_eq!(heard(attention, &texts), ["", "Unmute Wake", "", "Wake"]);
+        let (_, _, event) = attention.heard("hey tars, say it", Instant::now());
+        assert_eq!(event.unwrap().cause.as_deref(), Some(WakeEvent::QUESTION));
     }
 
     #[test]
