@@ -38,6 +38,33 @@ pub fn after<'t>(text: &'t str, phrase: &str) -> Option<&'t str> {
     Some(rest.trim_start_matches(|c: char| !c.is_alphanumeric()))
 }
 
+/// What becomes of what the robot was saying when it was interrupted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It goes on.
+    Resume,
+    /// It is given up.
+    Cancel,
+}
+
+/// The verdict, if a text is nothing else.
+///
+/// ```
+/// use tars::phrases::{Verdict, verdict};
+///
+/// assert_eq!(verdict("Go on, please."), Some(Verdict::Resume));
+/// assert_eq!(verdict("Never mind!"), Some(Verdict::Cancel));
+/// assert_eq!(verdict("go on holiday"), None);
+/// ```
+#[must_use]
+pub fn verdict(text: &str) -> Option<Verdict> {
+    match plain(text).trim_end_matches(" please") {
+        "resume" | "continue" | "go on" | "carry on" => Some(Verdict::Resume),
+        "cancel" | "stop" | "never mind" | "be quiet" | "quiet" | "enough" => Some(Verdict::Cancel),
+        _ => None,
+    }
+}
+
 /// Each word, and where it ends.
 fn spans(text: &str) -> impl Iterator<Item = (usize, String)> {
     let is_apart = |c: char| !c.is_alphanumeric() && !is_apostrophe(c);

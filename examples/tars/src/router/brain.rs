@@ -11,7 +11,7 @@ use crate::contracts::{
     ConversationMessage, FinalTranscript, Id, LlmRequest, LlmResponse, LlmStreamDelta, Role,
     TestMovementRequest, Timestamp, TtsEvent, TtsSay, TtsStatus, WakeEvent, WakeKind,
 };
-use crate::phrases::{after, plain};
+use crate::phrases::{after, plain, verdict};
 
 /// How long it listens after it has spoken.
 const RESPONSE_WINDOW: Duration = Duration::from_secs(10);
@@ -36,6 +36,8 @@ pub(super) struct Brain {
     speech: Option<Speech>,
     is_live: bool,
     wake_window: Option<Instant>,
+    /// The wake window was opened while something was spoken.
+    is_interrupted: bool,
     response_window: Option<Instant>,
     acks: usize,
     called: Called,
@@ -79,6 +81,7 @@ impl Brain {
             speech: settings.online_announce.then(Speech::default),
             settings,
             wake_window: None,
+            is_interrupted: false,
             response_window: None,
             acks: 0,
             called: Called::Not,
@@ -105,6 +108,10 @@ impl Brain {
 
     /// `id` is the event's correlation id.
     pub(super) fn wake(&mut self, id: &str, event: WakeEvent, now: Instant) -> Option<Decision> {
+        self.is_interrupted = event.kind == WakeKind::Interrupt;
+        if event.kind != WakeKind::Wake {
+            self.called = Called::Not;
+        }
         let text = match event.kind {
             WakeKind::Wake => return self.wake_up(id, now),
             WakeKind::Interrupt => {
@@ -171,6 +178,10 @@ impl Brain {
             if is_called {
                 self.called = Called::Waits(id.to_owned(), heard);
             }
+            return None;
+        }
+        // What becomes of what was being spoken is for the wake service to decide.
+        if std::mem::take(&mut self.is_interrupted) && verdict(&heard.text).is_some() {
             return None;
         }
         if is_called {
