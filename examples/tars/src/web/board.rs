@@ -18,35 +18,35 @@ const LAG: usize = 64;
 
 /// What the page shows. Cheap to clone; all clones share it.
 #[derive(Clone, Debug)]
-pub struct Board {
+pub(super) struct Board {
     view: Arc<Mutex<View>>,
     news: Sender<News>,
 }
 
 /// All of it at one moment.
 #[derive(Clone, Debug, Serialize)]
-pub struct View {
+pub(super) struct View {
     /// Seconds between heartbeats.
     heartbeat: f64,
     /// Since when services are watched.
     since: Timestamp,
     /// Whether the broker is there.
-    pub broker: bool,
+    pub(super) broker: bool,
     /// What was said.
     #[serde(rename = "entries")]
-    pub conversation: Conversation,
+    pub(super) conversation: Conversation,
     /// How the services are.
-    pub services: Services,
+    pub(super) services: Services,
     /// What moves.
-    pub movement: Movement,
+    pub(super) movement: Movement,
     /// What was last recalled.
-    pub memory: Option<Recalled>,
+    pub(super) memory: Option<Recalled>,
 }
 
 /// What a viewer is told.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum News {
+pub(super) enum News {
     /// All of it, at first and after a lag.
     Snapshot(Box<View>),
     /// Something said, new or changed.
@@ -64,7 +64,7 @@ pub enum News {
 impl Board {
     /// An empty one.
     #[must_use]
-    pub fn new(heartbeat: Duration) -> Self {
+    pub(super) fn new(heartbeat: Duration) -> Self {
         let view = View {
             heartbeat: heartbeat.as_secs_f64(),
             since: Timestamp::default(),
@@ -78,7 +78,7 @@ impl Board {
     }
 
     /// Changes what is shown, and tells everyone.
-    pub fn change(&self, change: impl FnOnce(&mut View) -> Option<News>) {
+    pub(super) fn change(&self, change: impl FnOnce(&mut View) -> Option<News>) {
         let mut view = self.view();
         if let Some(news) = change(&mut view) {
             // Nobody may be looking.
@@ -87,7 +87,7 @@ impl Board {
     }
 
     /// What a viewer is told, from now on and without end: all there is, and then each change.
-    pub fn watch(&self) -> impl Stream<Item = News> + Send + use<> {
+    pub(super) fn watch(&self) -> impl Stream<Item = News> + Send + use<> {
         stream::unfold((self.clone(), None), |(board, receiver)| async move {
             let mut receiver = match receiver {
                 Some(receiver) => receiver,

@@ -17,7 +17,7 @@ const LONGEST: usize = 100;
 /// The end of a conversation, oldest first.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(transparent)]
-pub struct Conversation {
+pub(super) struct Conversation {
     entries: VecDeque<Entry>,
     #[serde(skip)]
     next_key: u64,
@@ -25,7 +25,7 @@ pub struct Conversation {
 
 /// Something that was said.
 #[derive(Clone, Debug, Serialize)]
-pub struct Entry {
+pub(super) struct Entry {
     /// Tells it from others; an entry that comes again replaces the one with the same key.
     key: u64,
     /// When it began.
@@ -54,12 +54,12 @@ struct Heard {
 
 impl Conversation {
     /// Someone is speaking.
-    pub fn partial(&mut self, partial: PartialTranscript) -> Option<Entry> {
+    pub(super) fn partial(&mut self, partial: PartialTranscript) -> Option<Entry> {
         self.hear(partial.utt_id, partial.text, true)
     }
 
     /// Someone has spoken.
-    pub fn heard(&mut self, said: FinalTranscript) -> Option<Entry> {
+    pub(super) fn heard(&mut self, said: FinalTranscript) -> Option<Entry> {
         self.hear(said.utt_id, said.text, false)
     }
 
@@ -84,30 +84,30 @@ impl Conversation {
     }
 
     /// The model goes on with its answer.
-    pub fn delta(&mut self, delta: LlmStreamDelta) -> Option<Entry> {
+    pub(super) fn delta(&mut self, delta: LlmStreamDelta) -> Option<Entry> {
         self.in_reply(Some(delta.id), |reply| {
             reply.think(delta.delta.as_deref().unwrap_or_default(), delta.done);
         })
     }
 
     /// The model has answered.
-    pub fn response(&mut self, response: LlmResponse) -> Option<Entry> {
+    pub(super) fn response(&mut self, response: LlmResponse) -> Option<Entry> {
         self.in_reply(Some(response.id), |reply| reply.decide(response.reply, response.error))
     }
 
     /// The model is to answer no more.
-    pub fn cancel(&mut self, id: &str) -> Option<Entry> {
+    pub(super) fn cancel(&mut self, id: &str) -> Option<Entry> {
         let key = self.reply_to(id)?;
         self.change(key, Reply::give_up)
     }
 
     /// Something is to be spoken.
-    pub fn say(&mut self, say: TtsSay) -> Option<Entry> {
+    pub(super) fn say(&mut self, say: TtsSay) -> Option<Entry> {
         self.in_reply(say.utt_id, |reply| reply.say(say.text, SpeechState::Waiting))
     }
 
     /// Speaking goes on.
-    pub fn speak(&mut self, status: TtsStatus) -> Option<Entry> {
+    pub(super) fn speak(&mut self, status: TtsStatus) -> Option<Entry> {
         let TtsStatus { event, text, utt_id, .. } = status;
         let state = SpeechState::after(event);
         let key = self.entries.iter().find_map(|entry| match &entry.turn {

@@ -12,7 +12,7 @@ use axum::response::Response;
 use super::http::{Refusal, Site};
 
 /// Lets a request through if the page that makes it is the one that is served here.
-pub async fn guard(
+pub(super) async fn guard(
     State(site): State<Site>,
     request: Request,
     next: Next,
@@ -64,16 +64,17 @@ mod tests {
     use super::*;
 
     fn outcome(headers: &[(&'static str, &'static str)]) -> Option<u16> {
-        let headers = headers.iter().map(|(name, value)| {
-            (HeaderName::from_static(name), HeaderValue::from_static(value))
-        });
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
         let refusal = check(&headers.collect(), &["tars.local".to_owned()]).err()?;
         Some(refusal.status().as_u16())
     }
 
     #[test]
     fn the_page_itself_may_ask() {
-        for host in ["127.0.0.1:8080", "[::1]:8080", "localhost:8080", "192.168.1.5", "TARS.local"] {
+        for host in ["127.0.0.1:8080", "[::1]:8080", "localhost:8080", "192.168.1.5", "TARS.local"]
+        {
             assert_eq!(outcome(&[("host", host)]), None, "{host}");
         }
         let own = ("origin", "http://127.0.0.1:8080");
@@ -92,9 +93,7 @@ mod tests {
     #[test]
     fn other_pages_may_not_ask() {
         let host = ("host", "127.0.0.1:8080");
-        for origin in ["http://evil.example", "http://127.0.0.1:9000", "null", "file://", "\u{7f}"] {
-            let Ok(value) = HeaderValue::from_str(origin) else { continue };
-            assert_eq!(value.to_str().ok(), Some(origin));
+        for origin in ["http://evil.example", "http://127.0.0.1:9000", "null", "file://", ""] {
             assert_eq!(outcome(&[host, ("origin", origin)]), Some(403), "{origin}");
         }
         assert_eq!(outcome(&[host, ("sec-fetch-site", "cross-site")]), Some(403));

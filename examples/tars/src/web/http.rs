@@ -5,15 +5,15 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use axum::extract::{DefaultBodyLimit, Query, State};
-use axum::http::{HeaderName, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::sse::{Event, KeepAlive};
 use axum::response::{IntoResponse, Response, Sse};
 use axum::routing::{get, post};
 use axum::{Json, Router, middleware};
 use futures_util::StreamExt as _;
 use serde::{Deserialize, Serialize};
-use tars_mqtt::prelude::Client;
 use tars_mqtt::ConnectionState;
+use tars_mqtt::prelude::Client;
 use tokio::time::timeout;
 
 use super::board::{Board, News};
@@ -23,6 +23,10 @@ use super::settings::Settings;
 use crate::contracts::{
     EmergencyStopCommand, FinalTranscript, Id, MemoryQuery, MemoryResults, Timestamp,
 };
+
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// No request needs more.
 const LARGEST: usize = 16 << 10;
@@ -41,13 +45,13 @@ const MEMORY_LIMIT: Duration = Duration::from_secs(5);
 
 /// What is served.
 #[derive(Clone, Debug)]
-pub struct Site {
+pub(super) struct Site {
     /// What the page shows.
-    pub board: Board,
+    pub(super) board: Board,
     /// The way to the robot.
-    pub client: Client,
+    pub(super) client: Client,
     /// How it is set.
-    pub settings: Settings,
+    pub(super) settings: Settings,
 }
 
 impl Site {
@@ -56,7 +60,7 @@ impl Site {
     /// # Errors
     ///
     /// When the listener cannot be used.
-    pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
+    pub(super) async fn serve(self, listener: TcpListener) -> io::Result<()> {
         listener.set_nonblocking(true)?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let stopped = stopped(self.client.clone());
@@ -71,9 +75,9 @@ impl Site {
             .route("/memory", get(memory))
             .layer(middleware::from_fn_with_state(self.clone(), guard))
             .layer(DefaultBodyLimit::max(LARGEST))
-            .route("/", get(|| file("text/html", include_str!("page/index.html"))))
-            .route("/style.css", get(|| file("text/css", include_str!("page/style.css"))))
-            .route("/app.js", get(|| file("text/javascript", include_str!("page/app.js"))))
+            .route("/", get(file(HTML, include_str!("page/index.html"))))
+            .route("/style.css", get(file(CSS, include_str!("page/style.css"))))
+            .route("/app.js", get(file(JAVASCRIPT, include_str!("page/app.js"))))
             .with_state(self)
     }
 }
@@ -84,15 +88,15 @@ async fn stopped(client: Client) {
 }
 
 /// A part of the page. It may use nothing from elsewhere, and be shown inside no other page.
-async fn file(media_type: &str, content: &'static str) -> impl IntoResponse + use<> {
+fn file(media_type: &'static str, content: &'static str) -> impl IntoResponse + Clone {
     const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
                           connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; \
                           frame-ancestors 'none'";
-    let headers: [(HeaderName, String); 4] = [
-        (header::CONTENT_TYPE, format!("{media_type}; charset=utf-8")),
-        (header::CONTENT_SECURITY_POLICY, POLICY.to_owned()),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
-        (header::CACHE_CONTROL, "no-cache".to_owned()),
+    let headers = [
+        (header::CONTENT_TYPE, media_type),
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::CACHE_CONTROL, "no-cache"),
     ];
     (headers, content)
 }
@@ -108,10 +112,10 @@ struct Dated {
 /// What the page shows, from now on.
 async fn events(State(site): State<Site>) -> impl IntoResponse {
     let news = site.board.watch().take_until(stopped(site.client));
-    let events = news.map(|news| Event::default().json_data(Dated { now: Timestamp::default(), news }));
-    Sse::new(events).keep_alive(
-        KeepAlive::new().interval(SIGN_OF_LIFE).event(Event::default().data("{}")),
-    )
+    let events =
+        news.map(|news| Event::default().json_data(Dated { now: Timestamp::default(), news }));
+    Sse::new(events)
+        .keep_alive(KeepAlive::new().interval(SIGN_OF_LIFE).event(Event::default().data("{}")))
 }
 
 #[derive(Deserialize)]
@@ -141,7 +145,10 @@ struct Stop {
 
 /// Ends all movement. Sent also while the broker is away, for a late stop is better than none; but
 /// confirmed only once the broker has it.
-async fn stop(State(site): State<Site>, Json(Stop { reason }): Json<Stop>) -> Result<StatusCode, Refusal> {
+async fn stop(
+    State(site): State<Site>,
+    Json(Stop { reason }): Json<Stop>,
+) -> Result<StatusCode, Refusal> {
     let stop = EmergencyStopCommand { reason, ..Default::default() };
     let receipt = site.client.publish(&stop).await?;
     match timeout(STOP_LIMIT, receipt.delivered()).await {
@@ -182,14 +189,14 @@ fn typed(name: &str, text: &str) -> Result<String, Refusal> {
 
 /// Why something is not done.
 #[derive(Debug)]
-pub struct Refusal {
+pub(super) struct Refusal {
     status: StatusCode,
     reason: String,
 }
 
 impl Refusal {
     /// With a text for who asked.
-    pub fn new(status: StatusCode, reason: impl Into<String>) -> Self {
+    pub(super) fn new(status: StatusCode, reason: impl Into<String>) -> Self {
         Self { status, reason: reason.into() }
     }
 

@@ -1,12 +1,19 @@
 //! A page that shows the robot at work: the conversation, how every service is, what moves and what
 //! is remembered; with a box to type into, and an emergency stop.
 //!
-//! What is typed is published as `stt/final`, as if it had been heard, and so takes the same way: the
+//! | variable | default | |
+//! | --- | --- | --- |
+//! | `WEB_ADDRESS` | 127.0.0.1:8080 | where the page is served |
+//! | `WEB_HOSTS` | – | names under which it may be asked for besides `localhost` and IP addresses |
+//! | `WEB_WAKE_PHRASE` | hey tars | what is put before what is typed |
+//! | `WEB_HEARTBEAT_SEC` | 5 | seconds between heartbeats; a service that misses three is shown as silent |
+//!
+//! What is typed is published as `stt/final`, as if it had been heard, and goes the same way: the
 //! robot listens only after its wake phrase, or for a while after it has spoken. Who types wants an
 //! answer, so the wake phrase is put before what is typed, unless it stands there.
 //!
 //! Whoever reaches the page may speak to the robot and stop it. By default that is this machine alone;
-//! `WEB_ADDRESS=0.0.0.0:8080` opens it to the network.
+//! `WEB_ADDRESS=0.0.0.0:8080` opens it to the network. Other web pages are kept out in any case.
 
 mod board;
 mod conversation;
@@ -61,7 +68,7 @@ pub fn with(app: App, settings: Settings, listener: TcpListener) -> App {
                 tracing::error!("the page is served no longer: {error}");
             }
         });
-        std::io::Result::Ok(())
+        anyhow::Ok(())
     })
 }
 

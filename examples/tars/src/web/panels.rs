@@ -15,7 +15,7 @@ const RESULTS: usize = 20;
 
 /// What was last said about movement.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct Movement {
+pub(super) struct Movement {
     frame: Option<MovementFrame>,
     state: Option<MovementState>,
     status: Option<MovementStatusUpdate>,
@@ -23,21 +23,21 @@ pub struct Movement {
 
 impl Movement {
     /// Where the servos go.
-    pub fn frame(&mut self, mut frame: MovementFrame) -> Self {
+    pub(super) fn frame(&mut self, mut frame: MovementFrame) -> Self {
         frame.channels = frame.channels.into_iter().take(CHANNELS).collect();
         self.frame = Some(frame);
         self.clone()
     }
 
     /// How a command goes on.
-    pub fn state(&mut self, mut state: MovementState) -> Self {
+    pub(super) fn state(&mut self, mut state: MovementState) -> Self {
         state.detail = state.detail.map(shortened);
         self.state = Some(state);
         self.clone()
     }
 
     /// How the body is.
-    pub fn status(&mut self, mut status: MovementStatusUpdate) -> Self {
+    pub(super) fn status(&mut self, mut status: MovementStatusUpdate) -> Self {
         status.detail = status.detail.map(shortened);
         self.status = Some(status);
         self.clone()
@@ -46,7 +46,7 @@ impl Movement {
 
 /// What was last looked for in memory, and found.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Recalled {
+pub(super) struct Recalled {
     query: String,
     found: Vec<Found>,
 }

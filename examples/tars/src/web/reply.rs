@@ -10,7 +10,7 @@ const SENTENCES: usize = 50;
 
 /// What the robot answers to an utterance.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct Reply {
+pub(super) struct Reply {
     #[serde(skip)]
     id: Option<String>,
     said: Vec<Sentence>,
@@ -35,7 +35,7 @@ struct Sentence {
 /// How far the voice is with a sentence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum SpeechState {
+pub(super) enum SpeechState {
     /// It is to be spoken.
     Waiting,
     /// It is being spoken.
@@ -50,7 +50,7 @@ pub enum SpeechState {
 
 impl SpeechState {
     /// What a sentence is after something has happened to it.
-    pub fn after(event: TtsEvent) -> Self {
+    pub(super) fn after(event: TtsEvent) -> Self {
         match event {
             TtsEvent::SpeakingStart | TtsEvent::Resumed => Self::Speaking,
             TtsEvent::SpeakingEnd => Self::Spoken,
@@ -66,23 +66,23 @@ impl SpeechState {
 
 impl Reply {
     /// To the utterance with this id.
-    pub fn to(id: Option<String>) -> Self {
+    pub(super) fn to(id: Option<String>) -> Self {
         Self { id, ..Self::default() }
     }
 
     /// Whether this is the answer to an utterance, and has room for more.
-    pub fn answers(&self, id: &str) -> bool {
+    pub(super) fn answers(&self, id: &str) -> bool {
         self.id.as_deref() == Some(id) && self.said.len() < SENTENCES
     }
 
     /// Whether a sentence of this is yet to be spoken. Without an id, or a text, any will do.
-    pub fn awaits(&self, id: Option<&str>, text: &str) -> bool {
+    pub(super) fn awaits(&self, id: Option<&str>, text: &str) -> bool {
         (id.is_none() || self.id.as_deref() == id)
             && self.said.iter().any(|sentence| sentence.is_meant(text))
     }
 
     /// The model goes on.
-    pub fn think(&mut self, piece: &str, is_last: bool) {
+    pub(super) fn think(&mut self, piece: &str, is_last: bool) {
         if self.decided {
             return;
         }
@@ -92,7 +92,7 @@ impl Reply {
     }
 
     /// The model has come to an end.
-    pub fn decide(&mut self, reply: Option<String>, error: Option<String>) {
+    pub(super) fn decide(&mut self, reply: Option<String>, error: Option<String>) {
         if let Some(reply) = reply {
             self.thought = shortened(reply);
         }
@@ -102,18 +102,18 @@ impl Reply {
     }
 
     /// What the model thought no longer counts.
-    pub fn give_up(&mut self) {
+    pub(super) fn give_up(&mut self) {
         self.decide(Some(String::new()), None);
     }
 
     /// The voice is given a sentence.
-    pub fn say(&mut self, text: String, state: SpeechState) {
+    pub(super) fn say(&mut self, text: String, state: SpeechState) {
         self.said.push(Sentence { text: shortened(text), state });
         self.settle();
     }
 
     /// The voice goes on with a sentence.
-    pub fn speak(&mut self, text: &str, state: SpeechState) {
+    pub(super) fn speak(&mut self, text: &str, state: SpeechState) {
         if let Some(sentence) = self.said.iter_mut().find(|sentence| sentence.is_meant(text)) {
             sentence.state = state;
         }

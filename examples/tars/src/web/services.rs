@@ -22,11 +22,11 @@ const NAMES: [&str; 10] = [
 /// All services that are watched.
 #[derive(Clone, Debug, Serialize)]
 #[serde(transparent)]
-pub struct Services(Vec<Service>);
+pub(super) struct Services(Vec<Service>);
 
 /// How a service is.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Service {
+pub(super) struct Service {
     name: &'static str,
     state: Condition,
     /// What there is to say about it.
@@ -54,7 +54,7 @@ enum Condition {
 impl Services {
     /// A service, or the broker in its stead, says how it is. What the broker had `kept` says nothing
     /// about when the service was last there.
-    pub fn health(&mut self, name: &str, health: HealthPing, kept: bool) -> Option<Service> {
+    pub(super) fn health(&mut self, name: &str, health: HealthPing, kept: bool) -> Option<Service> {
         let service = self.named(name)?;
         let event = health.event.as_deref().unwrap_or_default();
         let vanished = !health.ok && event == "offline";
@@ -73,7 +73,7 @@ impl Services {
     }
 
     /// A service shows that it lives.
-    pub fn heartbeat(&mut self, name: &str) -> Option<Service> {
+    pub(super) fn heartbeat(&mut self, name: &str) -> Option<Service> {
         let service = self.named(name)?;
         if service.state == Condition::Unknown {
             service.state = Condition::Alive;

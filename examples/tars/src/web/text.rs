@@ -3,7 +3,7 @@
 const LONGEST: usize = 4000;
 
 /// A text, without what is too much of it.
-pub fn shortened(mut text: String) -> String {
+pub(super) fn shortened(mut text: String) -> String {
     if let Some((end, _)) = text.char_indices().nth(LONGEST) {
         text.truncate(end);
         text.push('…');
