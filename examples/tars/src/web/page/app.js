@@ -56,7 +56,7 @@ function reply({ at, said, unsaid, growing, error }) {
   return element("li", growing ? "entry reply growing" : "entry reply", who, words);
 }
 
-/** Reads out what is complete, once, and nothing that was there before the page was. */
+/** Reads out what is complete, once, and nothing of what there was before. */
 const announced = new Map();
 function announce(entry) {
   const complete = entry.who === "you"
@@ -168,6 +168,7 @@ const show = {
     heartbeat = snapshot.heartbeat;
     watchedSince = snapshot.since;
     entries.clear();
+    announced.clear();
     byId("entries").replaceChildren();
     byId("nothing").hidden = snapshot.entries.length > 0;
     snapshot.entries.forEach(showEntry);
