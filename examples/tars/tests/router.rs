@@ -222,7 +222,7 @@ async fn a_movement_phrase_moves() {
 async fn a_question_behind_the_wake_phrase_is_answered_when_the_wake_event_comes() {
     on_each_broker(|broker| async move {
         let mut stage = Stage::on(&broker, &json!({})).await;
-        let wake = json!({ "type": "wake" });
+        let wake = json!({ "type": "wake", "cause": "question" });
         let said = json!({ "text": "Hey TARS, say yes", "utt_id": "u" });
         // The router hears it before the wake service has spoken up.
         assert_eq!(brief(&stage.send_as("1", "stt/final", "stt.final", &said).await), [""; 0]);
@@ -230,8 +230,7 @@ async fn a_question_behind_the_wake_phrase_is_answered_when_the_wake_event_comes
         assert_eq!(brief(&published), ["tts/say: yes"]);
         assert_eq!(brief(&stage.hear("say more").await), [""; 0], "it listens no longer");
         // The wake service was faster.
-        let published = stage.send_as("2", "wake/event", "wake.event", &wake).await;
-        assert_eq!(brief(&published), ["tts/say: Hmm?"]);
+        assert_eq!(brief(&stage.send_as("2", "wake/event", "wake.event", &wake).await), [""; 0]);
         let published = stage.send_as("2", "stt/final", "stt.final", &said).await;
         assert_eq!(brief(&published), ["tts/say: yes"]);
         // It listened already.
@@ -303,6 +302,38 @@ async fn the_rest_of_a_reply_is_spoken_and_all_of_another_one() {
             let said = stage.send("llm/stream", "llm.stream", &late).await;
             assert_eq!(brief(&said), [""; 0]);
         }
+        stage.service.stop().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_begins_anew_is_spoken_anew_and_no_more_than_that() {
+    on_each_broker(|broker| async move {
+        let mut stage = Stage::on(&broker, &json!({})).await;
+        for (seq, delta, said) in [
+            (0, "One. Tw", &["tts/say: One."][..]),
+            (0, "One. ", &["tts/say: One."]),
+            (1, "Two. Th", &["tts/say: Two."]),
+        ] {
+            let delta = json!({ "id": "q", "seq": seq, "delta": delta });
+            assert_eq!(brief(&stage.send("llm/stream", "llm.stream", &delta).await), said);
+        }
+        let reply = json!({ "id": "q", "reply": "One. Two. Three. Four." });
+        let said = stage.send("llm/response", "llm.response", &reply).await;
+        assert_eq!(brief(&said), ["tts/say: Three.", "tts/say: Four."]);
+        stage.service.stop().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_said_when_the_model_fails() {
+    on_each_broker(|broker| async move {
+        let mut stage = Stage::on(&broker, &json!({})).await;
+        let failure = json!({ "id": "q", "error": "no connection" });
+        let said = stage.send("llm/response", "llm.response", &failure).await;
+        assert_eq!(brief(&said), ["tts/say: Sorry, I have no answer to that."]);
         stage.service.stop().await.unwrap();
     })
     .await;

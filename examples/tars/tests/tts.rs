@@ -83,6 +83,7 @@ async fn it_rests_and_goes_on() {
         order(&spy, 12.0, "resume").await;
         assert_eq!(next(&mut spy).await, "resumed one");
         order(&spy, 13.0, "stop").await;
+        assert_eq!(next(&mut spy).await, "stopped one");
         service.stop().await.unwrap();
     })
     .await;
@@ -125,6 +126,7 @@ async fn a_pause_can_be_ended_by_a_stop_and_commands_need_no_envelope() {
         // To a stop that is given now, the year 1970 is a clock that is wrong.
         assert_eq!(next(&mut spy).await, "speaking_start two");
         order(&spy, 12.0, "stop").await;
+        assert_eq!(next(&mut spy).await, "stopped two");
         service.stop().await.unwrap();
     })
     .await;

@@ -27,6 +27,11 @@ pub struct WakeEvent {
     pub ts: Option<f64>,
 }
 
+impl WakeEvent {
+    /// The cause of waking up when something was asked in the same breath.
+    pub const QUESTION: &str = "question";
+}
+
 /// How attention changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::movements::movement;
 use super::rules;
 use super::sentences::Sentences;
-use super::settings::Settings;
+use super::settings::{Cut, Settings};
 use crate::contracts::{
     ConversationMessage, FinalTranscript, Id, LlmRequest, LlmResponse, LlmStreamDelta, Role,
     TestMovementRequest, Timestamp, TtsEvent, TtsSay, TtsStatus, WakeEvent, WakeKind,
@@ -19,6 +19,9 @@ const RESPONSE_WINDOW: Duration = Duration::from_secs(10);
 const HISTORY: usize = 10;
 /// How many answers are kept track of.
 const ANSWERS: usize = 32;
+
+/// What is said when the model fails.
+const NO_ANSWER: &str = "Sorry, I have no answer to that.";
 
 /// What is to be done.
 #[derive(Debug)]
@@ -113,7 +116,7 @@ impl Brain {
             self.called = Called::Not;
         }
         let text = match event.kind {
-            WakeKind::Wake => return self.wake_up(id, now),
+            WakeKind::Wake => return self.wake_up(id, &event, now),
             WakeKind::Interrupt => {
                 self.wake_window = Some(now + self.settings.wake_window);
                 &self.settings.wake_interrupt_text
@@ -133,14 +136,16 @@ impl Brain {
         say.map(Decision::Say)
     }
 
-    fn wake_up(&mut self, id: &str, now: Instant) -> Option<Decision> {
+    fn wake_up(&mut self, id: &str, event: &WakeEvent, now: Instant) -> Option<Decision> {
         match std::mem::take(&mut self.called) {
             Called::Served(utterance) if utterance == id => return None,
             Called::Waits(utterance, question) if utterance == id => return self.answer(question),
             _ => self.wake_window = Some(now + self.settings.wake_window),
         }
         let choices = &self.settings.wake_ack_choices;
-        if !self.settings.wake_ack_enabled || choices.is_empty() {
+        // Who has asked already needs not be asked what for.
+        let is_asked = event.cause.as_deref() == Some(WakeEvent::QUESTION);
+        if is_asked || !self.settings.wake_ack_enabled || choices.is_empty() {
             return None;
         }
         let say = self.say(&choices[self.acks % choices.len()], Some(Id::default().0))?;
@@ -238,41 +243,45 @@ impl Brain {
     }
 
     pub(super) fn streamed(&mut self, delta: &LlmStreamDelta) -> Vec<Decision> {
-        let cut = self.settings.cut.clone();
         if !self.settings.llm_tts_stream {
             return Vec::new();
         }
-        let answer = self.answer_to(&delta.id);
+        let (answer, cut) = self.answer_to(&delta.id);
         if answer.is_over {
             return Vec::new();
         }
-        let mut said = answer.sentences.push(delta.delta.as_deref().unwrap_or_default(), &cut);
+        if delta.seq == Some(0) {
+            // The model was interrupted, and begins anew.
+            answer.sentences = Sentences::default();
+        }
+        let mut said = answer.sentences.push(delta.delta.as_deref().unwrap_or_default(), cut);
         if delta.done {
             said.extend(answer.sentences.finish());
         }
-        said.iter().filter_map(|text| self.reply(&delta.id, text)).collect()
+        self.reply(&delta.id, &said)
     }
 
-    pub(super) fn answered(&mut self, response: &LlmResponse) -> Option<Decision> {
-        let answer = self.answer_to(&response.id);
+    pub(super) fn answered(&mut self, response: &LlmResponse) -> Vec<Decision> {
+        let (answer, cut) = self.answer_to(&response.id);
         if std::mem::replace(&mut answer.is_over, true) {
-            return None;
+            return Vec::new();
         }
         let Some(reply) = &response.reply else {
             let error = response.error.as_deref().unwrap_or("no reason given");
             tracing::warn!(id = response.id, "the model gives no answer: {error}");
-            return self.reply(&response.id, "Sorry, I have no answer to that.");
+            return self.reply(&response.id, &[NO_ANSWER.to_owned()]);
         };
-        let rest = answer.sentences.rest(reply).to_owned();
+        let said = answer.sentences.complete(reply, cut);
         self.remember(Role::Assistant, reply, Timestamp::default().0);
-        self.reply(&response.id, &rest)
+        self.reply(&response.id, &said)
     }
 
     pub(super) fn cancelled(&mut self, id: &str) {
-        self.answer_to(id).is_over = true;
+        self.answer_to(id).0.is_over = true;
     }
 
-    fn answer_to(&mut self, id: &str) -> &mut Answer {
+    /// The answer to a question, and how it is cut.
+    fn answer_to(&mut self, id: &str) -> (&mut Answer, &Cut) {
         let at = self.answers.iter().position(|answer| answer.id == id).unwrap_or_else(|| {
             if self.answers.len() == ANSWERS {
                 self.answers.pop_front();
@@ -281,11 +290,12 @@ impl Brain {
             self.answers.push_back(Answer { id: id.to_owned(), sentences, is_over: false });
             self.answers.len() - 1
         });
-        &mut self.answers[at]
+        (&mut self.answers[at], &self.settings.cut)
     }
 
-    fn reply(&self, id: &str, text: &str) -> Option<Decision> {
-        self.say(text, Some(id.to_owned())).map(Decision::Say)
+    fn reply(&self, id: &str, said: &[String]) -> Vec<Decision> {
+        let say = |text: &String| self.say(text, Some(id.to_owned())).map(Decision::Say);
+        said.iter().filter_map(say).collect()
     }
 
     /// Nothing, if there is nothing to be said.

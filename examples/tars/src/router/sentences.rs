@@ -23,10 +23,20 @@ impl Sentences {
         self.give(self.pending.len())
     }
 
-    /// What of the whole answer has not been given out; all of it, if it is not what came.
-    pub(super) fn rest<'a>(&self, whole: &'a str) -> &'a str {
+    /// Takes the whole answer, and gives what of it has not been given out. One that is not what came,
+    /// or of which nothing came, is given as it is.
+    pub(super) fn complete(&mut self, whole: &str, cut: &Cut) -> Vec<String> {
         let whole = whole.trim();
-        whole.strip_prefix(self.given.trim()).unwrap_or(whole).trim_start()
+        let has_begun = !self.given.is_empty() || !self.pending.is_empty();
+        match whole.strip_prefix(self.given.trim()).filter(|_| has_begun) {
+            Some(rest) => {
+                self.pending.clear();
+                let mut said = self.push(rest, cut);
+                said.extend(self.finish());
+                said
+            }
+            None => vec![whole.to_owned()],
+        }
     }
 
     fn give(&mut self, end: usize) -> Option<String> {
@@ -130,11 +140,14 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_not_given_out_is_left_of_the_whole() {
-        let mut sentences = Sentences::default();
-        sentences.push(" One. Two", &cut());
-        assert_eq!(sentences.rest("One. Two. Three."), "Two. Three.");
-        assert_eq!(sentences.rest("Something else."), "Something else.");
-        assert_eq!(Sentences::default().rest(" All of it. "), "All of it.");
+    fn only_what_was_not_given_out_is_given_of_the_whole() {
+        let begun = || {
+            let mut sentences = Sentences::default();
+            assert_eq!(sentences.push(" One. Two", &cut()), ["One."]);
+            sentences
+        };
+        assert_eq!(begun().complete("One. Two. Three.", &cut()), ["Two.", "Three."]);
+        assert_eq!(begun().complete("Some. Thing.", &cut()), ["Some. Thing."]);
+        assert_eq!(Sentences::default().complete(" All. Of it. ", &cut()), ["All. Of it."]);
     }
 }

@@ -1,0 +1,92 @@
+//! The whole robot, as who sits at its terminal sees it.
+
+#![allow(clippy::unwrap_used)]
+
+use tempfile::TempDir;
+use tests::{Mosquitto, Process, Program, Spy};
+
+/// The whole robot in one process, which speaks so fast that nobody waits, on a port of its own.
+fn robot(folder: &TempDir) -> Program {
+    Program::new(env!("CARGO_BIN_EXE_tars"))
+        .env("MEMORY_PATH", folder.path().join("memory.jsonl").to_string_lossy())
+        .env("TTS_WORDS_PER_MINUTE", "100000")
+}
+
+/// What it writes about the conversation.
+fn conversation(process: &Process) -> Vec<String> {
+    let output = process.output();
+    let lines =
+        output.lines().filter(|line| line.starts_with(['>', '(']) || line.starts_with("TARS"));
+    lines.map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn each_line_is_answered_before_the_next_one_is_said() {
+    let folder = TempDir::new().unwrap();
+    let said = "hey tars\nsay one, two\n\nhey tars, say three\nHello there!\n";
+    let mut robot = robot(&folder).input(said).start();
+    assert_eq!(robot.exit_code().await, 0, "{}", robot.errors());
+    assert_eq!(
+        conversation(&robot),
+        [
+            "TARS: System online.",
+            "> hey tars",
+            "TARS: Hmm?",
+            "> say one, two",
+            "TARS: one, two",
+            "> hey tars, say three",
+            "TARS: three",
+            "> Hello there!",
+            "TARS: Hello! How can I help?",
+        ]
+    );
+    assert_eq!(robot.errors(), "");
+}
+
+#[tokio::test]
+async fn who_does_not_call_it_is_told_how() {
+    let folder = TempDir::new().unwrap();
+    let robot = robot(&folder).env("ONLINE_ANNOUNCE", "false");
+    let mut robot = robot.input("hello\nhey tars\nhello\n").start();
+    assert_eq!(robot.exit_code().await, 0, "{}", robot.errors());
+    assert_eq!(
+        conversation(&robot),
+        [
+            "> hello",
+            "(TARS listens only after \"hey tars\", and for some seconds after it has spoken.)",
+            "> hey tars",
+            "TARS: Hmm?",
+            "> hello",
+            "TARS: Hello! How can I help?",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn it_joins_the_broker_that_it_is_told_of() {
+    let Some(broker) = Mosquitto::start().await else { return };
+    let mut spy = Spy::on(broker.port(), &["stt/final"]).await;
+    let folder = TempDir::new().unwrap();
+    let mut robot = robot(&folder).env("MQTT_URL", broker.url()).input("hey tars\n").start();
+    assert_eq!(tests::json(&spy.next().await)["data"]["text"], "hey tars");
+    assert_eq!(robot.exit_code().await, 0, "{}", robot.errors());
+    assert_eq!(conversation(&robot), ["TARS: System online.", "> hey tars", "TARS: Hmm?"]);
+}
+
+#[tokio::test]
+async fn a_setting_that_cannot_be_read_ends_it_with_the_reason() {
+    let folder = TempDir::new().unwrap();
+    let mut robot = robot(&folder).env("ROUTER_WAKE_WINDOW_SEC", "soon").start();
+    assert_eq!(robot.exit_code().await, 1);
+    let said = "ROUTER_WAKE_WINDOW_SEC is \"soon\", and must be a number from 0 to 86400";
+    assert!(robot.errors().contains(said), "{}", robot.errors());
+}
+
+#[tokio::test]
+async fn it_ends_when_it_is_told_to_while_nothing_is_typed() {
+    let folder = TempDir::new().unwrap();
+    let mut robot = robot(&folder).listening().start();
+    robot.says("TARS: System online.").await;
+    robot.signal("INT");
+    assert_eq!(robot.exit_code().await, 0, "{}", robot.errors());
+}
