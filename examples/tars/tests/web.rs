@@ -31,7 +31,7 @@ impl Site {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let settings = Settings::from_vars(&Vars::new(|_| None)).unwrap();
         let app = web::with(App::new(config), settings, listener);
-        Self { service: app.start().await.unwrap(), url, http: Client::new() }
+        Self { service: app.start().await.unwrap(), url, http: http_client() }
     }
 
     async fn get(&self, path: &str) -> Response {
@@ -47,6 +47,13 @@ impl Site {
     async fn news(&self) -> News {
         News { response: self.get("/events").await, text: String::new() }
     }
+}
+
+/// It wants to be able to encrypt, also where nothing is encrypted.
+fn http_client() -> Client {
+    // Another test may have said how already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::new()
 }
 
 /// What the page is told.

@@ -39,7 +39,7 @@ impl Chromium {
             .spawn()
             .unwrap();
         let address = format!("http://127.0.0.1:{port}");
-        let mut browser = Self { driver, http: Client::new(), session: address.clone() };
+        let mut browser = Self { driver, http: http_client(), session: address.clone() };
         while browser.http.get(format!("{address}/status")).send().await.is_err() {
             assert_eq!(browser.driver.try_wait().unwrap(), None, "chromedriver has ended");
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -108,6 +108,13 @@ impl Drop for Chromium {
         let _ = Command::new("sh").args(["-c", "kill -s KILL -- \"$0\"", &group]).status();
         let _ = self.driver.wait();
     }
+}
+
+/// It wants to be able to encrypt, also where nothing is encrypted.
+fn http_client() -> Client {
+    // Another test may have said how already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::new()
 }
 
 fn find(program: &str) -> Option<PathBuf> {
