@@ -8,9 +8,11 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tests::{Mosquitto, Process, Program, Spy};
 
-const SERVICES: [(&str, &str); 6] = [
+const SERVICES: [(&str, &str); 8] = [
     ("tars-memory", env!("CARGO_BIN_EXE_tars-memory")),
     ("tars-mcp", env!("CARGO_BIN_EXE_tars-mcp")),
+    ("tars-llm", env!("CARGO_BIN_EXE_tars-llm")),
+    ("tars-movement", env!("CARGO_BIN_EXE_tars-movement")),
     ("tars-tts", env!("CARGO_BIN_EXE_tars-tts")),
     ("tars-wake", env!("CARGO_BIN_EXE_tars-wake")),
     ("tars-router", env!("CARGO_BIN_EXE_tars-router")),
@@ -29,7 +31,8 @@ impl Robot {
     /// `None` where mosquitto is not installed.
     async fn start() -> Option<Self> {
         let broker = Mosquitto::start().await?;
-        let filters = ["tts/status", "stt/final", "wake/event", "system/health/+"];
+        let filters =
+            ["tts/status", "stt/final", "wake/event", "llm/+", "movement/+", "system/health/+"];
         let spy = Spy::on(broker.port(), &filters).await;
         let folder = TempDir::new().unwrap();
         let mut robot = Self { broker, folder, services: BTreeMap::new(), spy };
@@ -66,17 +69,45 @@ impl Robot {
     /// Waits for something to happen.
     async fn sees(&mut self, topic: &str, field: &str, value: &str) -> Value {
         loop {
-            let data = tests::json(&self.spy.next_on(topic).await)["data"].clone();
+            let data = self.next(topic).await;
             if data[field] == value {
                 return data;
             }
         }
     }
 
+    async fn next(&mut self, topic: &str) -> Value {
+        tests::json(&self.spy.next_on(topic).await)["data"].clone()
+    }
+
+    /// Waits until the answer of the model has been spoken, and gives it.
+    async fn speaks_the_answer(&mut self) -> String {
+        let reply = self.next("llm/response").await["reply"].as_str().unwrap().to_owned();
+        let last = reply.split_inclusive(['.', '!', '?']).next_back().unwrap().trim();
+        self.speaks(last).await;
+        reply
+    }
+
     /// Waits until this has been spoken.
     async fn speaks(&mut self, text: &str) {
         while self.sees("tts/status", "event", "speaking_end").await["text"] != text {}
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_to_be_remembered_while_the_memory_is_dead_is_recalled_when_it_lives() {
+    let Some(mut robot) = Robot::start().await else { return };
+    robot.say("hey tars");
+    robot.speaks("Hmm?").await;
+    robot.say("turn left");
+    robot.sees("movement/status", "event", "command_completed").await;
+    robot.kill("tars-memory");
+    robot.say("hey tars, remember that my cat is called Miez");
+    robot.speaks_the_answer().await;
+    robot.start_service("tars-memory").await;
+    robot.say("hey tars, what is my cat called");
+    let recalled = robot.speaks_the_answer().await;
+    assert!(recalled.contains("Miez"), "{recalled}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -112,6 +143,27 @@ async fn the_robot_is_called_while_nobody_listens_and_wakes_up_later() {
     robot.speaks("Hmm?").await;
     robot.say("say good morning");
     robot.speaks("good morning").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_asked_while_the_model_is_dead_is_answered_when_it_lives() {
+    let Some(mut robot) = Robot::start().await else { return };
+    robot.kill("tars-llm");
+    robot.say("hey tars, what is six times seven");
+    robot.sees("llm/request", "text", "what is six times seven").await;
+    robot.start_service("tars-llm").await;
+    robot.speaks_the_answer().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_to_move_while_the_body_is_dead_moves_when_it_lives() {
+    let Some(mut robot) = Robot::start().await else { return };
+    robot.kill("tars-movement");
+    robot.say("hey tars, turn left");
+    let request = robot.sees("movement/test", "command", "turn_left").await;
+    robot.start_service("tars-movement").await;
+    let done = robot.sees("movement/status", "event", "command_completed").await;
+    assert_eq!(done["request_id"], request["request_id"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

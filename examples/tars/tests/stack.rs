@@ -43,6 +43,44 @@ async fn each_line_is_answered_before_the_next_one_is_said() {
     assert_eq!(robot.errors(), "");
 }
 
+/// What the robot says to each line.
+fn answers(conversation: &[String], line: &str) -> Vec<String> {
+    let said = conversation.iter().skip_while(|said| *said != &format!("> {line}")).skip(1);
+    said.take_while(|said| !said.starts_with('>')).cloned().collect()
+}
+
+#[tokio::test]
+async fn it_answers_sentence_by_sentence_and_moves_and_remembers_and_recalls() {
+    let folder = TempDir::new().unwrap();
+    let lines = [
+        "hey tars",
+        "who are you",
+        "remember that my cat is called Miez",
+        "what is my cat called",
+        "what is 6 times 7",
+        "turn left",
+    ];
+    let mut first = robot(&folder).input(&lines.join("\n")).start();
+    assert_eq!(first.exit_code().await, 0, "{}", first.errors());
+    let said = conversation(&first);
+    let itself = answers(&said, "who are you");
+    assert!(itself.len() > 1, "{said:#?}");
+    for sentence in &itself {
+        let marks = sentence.matches(['.', '!', '?']).count();
+        assert!(marks == 1 && sentence.starts_with("TARS: "), "{sentence}");
+    }
+    assert!(answers(&said, "what is my cat called").concat().contains("Miez"), "{said:#?}");
+    assert!(answers(&said, "what is 6 times 7").concat().contains("42"), "{said:#?}");
+    assert_eq!(answers(&said, "turn left"), ["(TARS moves: turn_left)"]);
+    assert_eq!(first.errors(), "");
+
+    let mut second = robot(&folder).input("hey tars, what is my cat called").start();
+    assert_eq!(second.exit_code().await, 0, "{}", second.errors());
+    let said = conversation(&second);
+    let recalled = answers(&said, "hey tars, what is my cat called").concat();
+    assert!(recalled.contains("Miez"), "remembered after its end: {said:#?}");
+}
+
 #[tokio::test]
 async fn who_does_not_call_it_is_told_how() {
     let folder = TempDir::new().unwrap();

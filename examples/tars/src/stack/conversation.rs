@@ -110,7 +110,10 @@ impl Conversation {
             CommandCompleted | CommandFailed | QueueFull => {
                 self.moved.insert(status.request_id);
             }
-            EmergencyStop => self.moved.extend(self.movements.iter().cloned()),
+            EmergencyStop => {
+                self.moved.extend(self.movements.iter().cloned());
+                self.moved.insert(status.request_id);
+            }
             _ => {}
         }
     }

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use super::terminal::{self, Terminal};
 use crate::stt::lines_of;
 use crate::vars::Vars;
-use crate::{llm, mcp, memory, router, stt, tts, wake};
+use crate::{llm, mcp, memory, movement, router, stt, tts, wake};
 
 /// All services, with the broker between them and the terminal.
 #[derive(Debug)]
@@ -52,6 +52,7 @@ impl Stack {
             memory::service(app("tars-memory")?)?,
             mcp::service(app("tars-mcp")?)?,
             llm::service(app("tars-llm")?)?,
+            movement::service(app("tars-movement")?)?,
             tts::service(app("tars-tts")?)?,
             wake::service(app("tars-wake")?)?,
             router::service(app("tars-router")?)?,

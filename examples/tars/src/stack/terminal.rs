@@ -162,8 +162,10 @@ async fn says(State(terminal): State<Terminal>, say: TtsSay) {
 
 #[subscribe]
 async fn spoken(State(terminal): State<Terminal>, status: TtsStatus) {
-    if status.event == TtsEvent::SpeakingStart {
-        terminal.show(&format!("TARS: {}", status.text));
+    match status.event {
+        TtsEvent::SpeakingStart => terminal.show(&format!("TARS: {}", status.text)),
+        TtsEvent::Paused => terminal.show("(TARS pauses.)"),
+        _ => {}
     }
     terminal.note(|conversation| conversation.spoken(status));
 }
