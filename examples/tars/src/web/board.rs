@@ -88,11 +88,8 @@ impl Board {
 
     /// What a viewer is told, from now on and without end: all there is, and then each change.
     pub(super) fn watch(&self) -> impl Stream<Item = News> + Send + use<> {
-        stream::unfold((self.clone(), None), |(board, receiver)| async move {
-            let mut receiver = match receiver {
-                Some(receiver) => receiver,
-                None => return Some(board.begin()),
-            };
+        stream::unfold((self.clone(), None::<Receiver<News>>), |(board, receiver)| async move {
+            let Some(mut receiver) = receiver else { return Some(board.begin()) };
             match receiver.recv().await {
                 Ok(news) => Some((news, (board, Some(receiver)))),
                 Err(RecvError::Lagged(_)) => Some(board.begin()),
