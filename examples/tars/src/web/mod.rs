@@ -78,8 +78,8 @@ async fn watch_broker(board: Board, client: Client) {
         let now = *state.borrow_and_update();
         let connected = now == ConnectionState::Connected;
         board.change(|view| {
-            view.broker = connected;
-            Some(News::Broker(connected))
+            let before = std::mem::replace(&mut view.broker, connected);
+            (before != connected).then_some(News::Broker(connected))
         });
         if now == ConnectionState::Stopped || state.changed().await.is_err() {
             return;

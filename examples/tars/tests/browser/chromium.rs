@@ -11,7 +11,7 @@ use tests::{free_port, not_run, within};
 const REQUIRED: &str = "TARS_MQTT_REQUIRE_CHROMIUM";
 
 /// A Chromium without a window, driven over [WebDriver](https://www.w3.org/TR/webdriver2/).
-pub struct Chromium {
+pub(crate) struct Chromium {
     driver: Child,
     http: Client,
     session: String,
@@ -19,7 +19,7 @@ pub struct Chromium {
 
 impl Chromium {
     /// Starts one. `None`, and said on standard error, where it is not installed.
-    pub async fn start() -> Option<Self> {
+    pub(crate) async fn start() -> Option<Self> {
         let Some(program) = find("chromedriver") else {
             assert!(
                 std::env::var_os(REQUIRED).is_none(),
@@ -51,12 +51,12 @@ impl Chromium {
         Some(browser)
     }
 
-    pub async fn open(&self, url: &str) {
+    pub(crate) async fn open(&self, url: &str) {
         self.call("/url", &json!({ "url": url })).await;
     }
 
     /// Lets the window have this size, in pixels of CSS.
-    pub async fn resize(&self, width: u32, height: u32) {
+    pub(crate) async fn resize(&self, width: u32, height: u32) {
         let size =
             json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": true });
         let command = json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": size });
@@ -64,7 +64,7 @@ impl Chromium {
     }
 
     /// Presses the keys of a text one after the other, wherever the focus is.
-    pub async fn press(&self, keys: &str) {
+    pub(crate) async fn press(&self, keys: &str) {
         let strokes = keys.chars().flat_map(|key| {
             ["keyDown", "keyUp"].map(|stroke| json!({ "type": stroke, "value": key }))
         });
@@ -74,14 +74,14 @@ impl Chromium {
     }
 
     /// Evaluates an expression in the page.
-    pub async fn evaluate(&self, expression: &str) -> Value {
+    pub(crate) async fn evaluate(&self, expression: &str) -> Value {
         let script = json!({ "script": format!("return {expression}"), "args": [] });
         self.call("/execute/sync", &script).await
     }
 
     /// Waits until an expression is true in the page.
     #[track_caller]
-    pub fn until(&self, expression: &str) -> impl Future<Output = ()> {
+    pub(crate) fn until(&self, expression: &str) -> impl Future<Output = ()> {
         let holds = async move {
             while self.evaluate(&format!("Boolean({expression})")).await != true {
                 tokio::time::sleep(Duration::from_millis(20)).await;
