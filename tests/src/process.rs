@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write as _};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -10,12 +10,21 @@ use crate::eventually;
 pub struct Program {
     path: String,
     environment: BTreeMap<String, String>,
-    input: Option<String>,
+    input: Input,
+}
+
+/// What a program can read.
+enum Input {
+    Nothing,
+    Text(String),
+    /// What the test says while it runs.
+    Lines,
 }
 
 /// A program that runs. Killed when it is dropped.
 pub struct Process {
     child: Child,
+    input: Option<ChildStdin>,
     output: Captured,
     errors: Captured,
 }
@@ -23,7 +32,7 @@ pub struct Process {
 impl Program {
     /// The program at a path, as `env!("CARGO_BIN_EXE_…")` gives it.
     pub fn new(path: &str) -> Self {
-        Self { path: path.to_owned(), environment: BTreeMap::new(), input: None }
+        Self { path: path.to_owned(), environment: BTreeMap::new(), input: Input::Nothing }
     }
 
     /// Sets an environment variable.
@@ -36,7 +45,14 @@ impl Program {
     /// Lets it read this. Without, it has nothing to read.
     #[must_use]
     pub fn input(mut self, text: &str) -> Self {
-        self.input = Some(text.to_owned());
+        self.input = Input::Text(text.to_owned());
+        self
+    }
+
+    /// Lets it read what [`Process::tell`] says.
+    #[must_use]
+    pub fn listening(mut self) -> Self {
+        self.input = Input::Lines;
         self
     }
 
@@ -50,21 +66,32 @@ impl Program {
         }
         let mut child = command
             .envs(self.environment)
-            .stdin(if self.input.is_some() { Stdio::piped() } else { Stdio::null() })
+            .stdin(match self.input {
+                Input::Nothing => Stdio::null(),
+                Input::Text(_) | Input::Lines => Stdio::piped(),
+            })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("{} does not start: {error}", self.path));
-        if let (Some(text), Some(mut stdin)) = (self.input, child.stdin.take()) {
+        let mut input = child.stdin.take();
+        if let Input::Text(text) = self.input {
+            let mut stdin = input.take().expect("standard input is a pipe");
             stdin.write_all(text.as_bytes()).expect("the program reads");
         }
         let output = Captured::from(child.stdout.take().expect("standard output is a pipe"));
         let errors = Captured::from(child.stderr.take().expect("standard error is a pipe"));
-        Process { child, output, errors }
+        Process { child, input, output, errors }
     }
 }
 
 impl Process {
+    /// Lets it read a line.
+    pub fn tell(&mut self, line: &str) {
+        let input = self.input.as_mut().expect("the program listens");
+        writeln!(input, "{line}").expect("the program reads");
+    }
+
     /// What it has written to standard output until now.
     pub fn output(&self) -> String {
         self.output.text()
