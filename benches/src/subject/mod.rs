@@ -21,7 +21,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// Whose cost is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
-    /// A loop on rumqttc, with TCP_NODELAY.
+    /// A loop on rumqttc, without Nagle's algorithm.
     Raw,
     /// tars-mqtt as `App` and `Client` begin: duplicates are not filtered.
     Framework,

@@ -79,11 +79,8 @@ async fn answer(
     progress.expect(messages);
     let mut acknowledged = 0;
     while acknowledged < messages {
-        let event = match eventloop.poll().await {
-            Ok(event) => event,
-            // The load generator goes when it has the last answer.
-            Err(_) => break,
-        };
+        // The load generator goes when it has the last answer.
+        let Ok(event) = eventloop.poll().await else { break };
         match event {
             Event::Incoming(Packet::Publish(publish)) => {
                 let request: Envelope<Request> = serde_json::from_slice(&publish.payload)?;
