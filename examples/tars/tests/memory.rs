@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tests::{Broker, Process, Program, Spy, envelope, json, on_each_broker, unique_id};
 
 /// The programs that are the memory.
-const PROGRAMS: [&str; 1] = [env!("CARGO_BIN_EXE_tars-memory")];
+const PROGRAMS: [&str; 2] = [env!("CARGO_BIN_EXE_tars-memory"), env!("CARGO_BIN_EXE_plain-memory")];
 
 /// A memory of its own on a broker, which may be started again.
 struct Memory {
@@ -37,6 +37,7 @@ impl Memory {
             .env("MQTT_URL", &*self.url)
             .env("MQTT_CLIENT_ID", &*self.client_id)
             .env("MQTT_RECONNECT_MIN_DELAY", "0.1")
+            .env("MQTT_HEARTBEAT_INTERVAL", "1")
             .env("MEMORY_PATH", self.file().to_str().unwrap())
     }
 
@@ -271,6 +272,38 @@ async fn a_line_that_was_cut_off_is_said_and_left_out() {
         })
         .await;
         assert_eq!(memory.lines()[0]["said"]["text"], "hello");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_comes_back_after_a_lost_connection_and_says_goodbye_at_the_end() {
+    on_each(|memory| async move {
+        let relay = tests::Relay::to(memory.port).await;
+        let memory = Memory { url: relay.url(), ..memory };
+        let mut process = memory.start().await;
+        let health = format!("system/health/{}", memory.client_id);
+        let beats = format!("system/keepalive/{}", memory.client_id);
+        let mut beats = Spy::on(memory.port, &[&beats]).await;
+        let mut spy = Spy::on(memory.port, &[&health, "memory/results"]).await;
+        assert_eq!(json(&spy.next_on(&health).await)["data"]["event"], "ready");
+        assert_eq!(json(&beats.next().await)["event"], "heartbeat");
+        relay.close();
+        assert_eq!(json(&spy.next_on(&health).await)["data"]["event"], "offline");
+        spy.publish("stt/final", heard("1", "said while nobody listened")).await;
+        relay.open();
+        assert_eq!(json(&spy.next_on(&health).await)["data"]["event"], "reconnected");
+        tests::eventually("it is on disk", || memory.lines().len() == 1).await;
+        spy.publish("memory/query", query("q1", &json!({"text": "listened"}))).await;
+        let results = json(&spy.next_on("memory/results").await);
+        assert_eq!(texts(&results), ["said while nobody listened"]);
+        process.signal("TERM");
+        let goodbye = json(&spy.next_on(&health).await);
+        assert_eq!(
+            (&goodbye["data"]["ok"], &goodbye["data"]["event"]),
+            (&json!(false), &json!("shutdown"))
+        );
+        assert_eq!(process.exit_code().await, 0);
     })
     .await;
 }
