@@ -16,7 +16,7 @@ impl Vars<fn(&str) -> Option<String>> {
     /// Those of the process.
     #[must_use]
     pub fn of_process() -> Self {
-        Self(|name| std::env::var(name).ok())
+        Self(|name| Some(std::env::var_os(name)?.to_string_lossy().into_owned()))
     }
 }
 

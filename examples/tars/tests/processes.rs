@@ -8,11 +8,12 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tests::{Mosquitto, Process, Program, Spy};
 
-const SERVICES: [(&str, &str); 8] = [
+const SERVICES: [(&str, &str); 9] = [
     ("tars-memory", env!("CARGO_BIN_EXE_tars-memory")),
     ("tars-mcp", env!("CARGO_BIN_EXE_tars-mcp")),
     ("tars-llm", env!("CARGO_BIN_EXE_tars-llm")),
     ("tars-movement", env!("CARGO_BIN_EXE_tars-movement")),
+    ("tars-camera", env!("CARGO_BIN_EXE_tars-camera")),
     ("tars-tts", env!("CARGO_BIN_EXE_tars-tts")),
     ("tars-wake", env!("CARGO_BIN_EXE_tars-wake")),
     ("tars-router", env!("CARGO_BIN_EXE_tars-router")),

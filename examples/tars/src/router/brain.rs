@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use super::answers::Answers;
 use super::movements::movement;
 use super::rules;
-use super::sentences::Sentences;
-use super::settings::{Cut, Settings};
+use super::settings::Settings;
 use crate::contracts::{
     ConversationMessage, FinalTranscript, Id, LlmRequest, LlmResponse, LlmStreamDelta, Role,
     TestMovementRequest, Timestamp, TtsEvent, TtsSay, TtsStatus, WakeEvent, WakeKind,
@@ -17,8 +17,6 @@ use crate::phrases::{after, plain, verdict};
 const RESPONSE_WINDOW: Duration = Duration::from_secs(10);
 /// How many messages of the conversation the model is told.
 const HISTORY: usize = 10;
-/// How many answers are kept track of.
-const ANSWERS: usize = 32;
 
 /// What is said when the model fails.
 const NO_ANSWER: &str = "Sorry, I have no answer to that.";
@@ -45,7 +43,7 @@ pub(super) struct Brain {
     acks: usize,
     called: Called,
     history: VecDeque<ConversationMessage>,
-    answers: VecDeque<Answer>,
+    answers: Answers,
 }
 
 /// Which of the speech services are well.
@@ -68,15 +66,6 @@ enum Called {
     Served(String),
 }
 
-/// An answer of the model that comes piece by piece.
-#[derive(Debug)]
-struct Answer {
-    id: String,
-    sentences: Sentences,
-    /// The whole has come, or is not wanted any more.
-    is_over: bool,
-}
-
 impl Brain {
     pub(super) fn new(settings: Settings) -> Self {
         Self {
@@ -89,7 +78,7 @@ impl Brain {
             acks: 0,
             called: Called::Not,
             history: VecDeque::new(),
-            answers: VecDeque::new(),
+            answers: Answers::default(),
         }
     }
 
@@ -224,13 +213,13 @@ impl Brain {
 
     /// What is said about it, if this is about live mode.
     fn switch_live_mode(&mut self, text: &str) -> Option<String> {
-        let Settings { live_mode_enter_phrase: enter, live_mode_exit_phrase: exit, .. } =
-            &self.settings;
-        let plain_text = plain(text);
-        let wanted = match &plain_text {
-            text if *text == plain(enter) => true,
-            text if *text == plain(exit) => false,
-            _ => return None,
+        let text = plain(text);
+        let wanted = if text == plain(&self.settings.live_mode_enter_phrase) {
+            true
+        } else if text == plain(&self.settings.live_mode_exit_phrase) {
+            false
+        } else {
+            return None;
         };
         let was_live = std::mem::replace(&mut self.is_live, wanted);
         let said = match (was_live, wanted) {
@@ -246,51 +235,25 @@ impl Brain {
         if !self.settings.llm_tts_stream {
             return Vec::new();
         }
-        let (answer, cut) = self.answer_to(&delta.id);
-        if answer.is_over {
-            return Vec::new();
-        }
-        if delta.seq == Some(0) {
-            // The model was interrupted, and begins anew.
-            answer.sentences = Sentences::default();
-        }
-        let mut said = answer.sentences.push(delta.delta.as_deref().unwrap_or_default(), cut);
-        if delta.done {
-            said.extend(answer.sentences.finish());
-        }
+        let said = self.answers.piece(delta, &self.settings.cut);
         self.reply(&delta.id, &said)
     }
 
     pub(super) fn answered(&mut self, response: &LlmResponse) -> Vec<Decision> {
-        let (answer, cut) = self.answer_to(&response.id);
-        if std::mem::replace(&mut answer.is_over, true) {
+        let LlmResponse { id, reply, error, .. } = response;
+        let whole = reply.as_deref().unwrap_or(NO_ANSWER);
+        let Some(said) = self.answers.whole(id, whole, &self.settings.cut) else {
             return Vec::new();
-        }
-        let Some(reply) = &response.reply else {
-            let error = response.error.as_deref().unwrap_or("no reason given");
-            tracing::warn!(id = response.id, "the model gives no answer: {error}");
-            return self.reply(&response.id, &[NO_ANSWER.to_owned()]);
         };
-        let said = answer.sentences.complete(reply, cut);
-        self.remember(Role::Assistant, reply, Timestamp::default().0);
-        self.reply(&response.id, &said)
+        match reply {
+            Some(reply) => self.remember(Role::Assistant, reply, Timestamp::default().0),
+            None => tracing::warn!(id, error, "the model gives no answer"),
+        }
+        self.reply(id, &said)
     }
 
     pub(super) fn cancelled(&mut self, id: &str) {
-        self.answer_to(id).0.is_over = true;
-    }
-
-    /// The answer to a question, and how it is cut.
-    fn answer_to(&mut self, id: &str) -> (&mut Answer, &Cut) {
-        let at = self.answers.iter().position(|answer| answer.id == id).unwrap_or_else(|| {
-            if self.answers.len() == ANSWERS {
-                self.answers.pop_front();
-            }
-            let sentences = Sentences::default();
-            self.answers.push_back(Answer { id: id.to_owned(), sentences, is_over: false });
-            self.answers.len() - 1
-        });
-        (&mut self.answers[at], &self.settings.cut)
+        self.answers.cancel(id);
     }
 
     fn reply(&self, id: &str, said: &[String]) -> Vec<Decision> {

@@ -3,6 +3,7 @@
 //! The [`Settings`] are read from the environment. What the router decides is in `brain`, and what
 //! comes and goes is here: each handler hands an event to the brain and returns its decisions.
 
+mod answers;
 mod brain;
 mod clock;
 mod movements;

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use super::terminal::{self, Terminal};
 use crate::stt::lines_of;
 use crate::vars::Vars;
-use crate::{llm, mcp, memory, movement, router, stt, tts, wake};
+use crate::{camera, llm, mcp, memory, movement, router, stt, tts, wake};
 
 /// All services, with the broker between them and the terminal.
 #[derive(Debug)]
@@ -53,6 +53,7 @@ impl Stack {
             mcp::service(app("tars-mcp")?)?,
             llm::service(app("tars-llm")?)?,
             movement::service(app("tars-movement")?)?,
+            camera::service(app("tars-camera")?)?,
             tts::service(app("tars-tts")?)?,
             wake::service(app("tars-wake")?)?,
             router::service(app("tars-router")?)?,
