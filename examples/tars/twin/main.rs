@@ -1,5 +1,6 @@
 //! The memory once more, on plain rumqttc: the same store, the same messages, the same promises, and by
-//! hand what `tars-mqtt` does for `tars-memory`. It passes the same tests.
+//! hand what `tars-mqtt` does for `tars-memory`. It passes the same tests. TLS, WebSocket, a password in a
+//! file and settings in a file are left out, and problems with settings are told one at a time.
 //!
 //! ```sh
 //! MQTT_URL=mqtt://localhost cargo run --bin plain-memory

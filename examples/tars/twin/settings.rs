@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
+use percent_encoding::percent_decode_str;
 use tars::vars::Vars;
 
 /// How the broker is reached, and how patient the service is.
@@ -71,7 +72,8 @@ fn address(url: &str) -> anyhow::Result<(String, u16, Option<Login>)> {
     };
     let login = login.map(|login| {
         let (user, password) = login.split_once(':').unwrap_or((login, ""));
-        Login { user: user.to_owned(), password: password.to_owned() }
+        let decoded = |text| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        Login { user: decoded(user), password: decoded(password) }
     });
     let (host, port) = match address.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, port.parse().context(must)?),
@@ -80,4 +82,24 @@ fn address(url: &str) -> anyhow::Result<(String, u16, Option<Login>)> {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     ensure!(!host.is_empty(), must);
     Ok((host.to_owned(), port, login))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_a_host_and_may_have_more() {
+        let read = |url| {
+            let (host, port, login) = address(url).unwrap();
+            (host, port, login.map(|login| (login.user, login.password)))
+        };
+        assert_eq!(read("mqtt://localhost"), ("localhost".into(), 1883, None));
+        assert_eq!(read("mqtt://[::1]:9/"), ("::1".into(), 9, None));
+        let login = Some(("a@b".into(), "p:w".into()));
+        assert_eq!(read("mqtt://a%40b:p%3Aw@host:18"), ("host".into(), 18, login));
+        for wrong in ["localhost", "mqtts://host", "mqtt://", "mqtt://host:port"] {
+            assert!(address(wrong).is_err(), "{wrong}");
+        }
+    }
 }
