@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use rumqttc::{
     AsyncClient, ConnectReturnCode, ConnectionError, Event, EventLoop, LastWill, MqttOptions,
-    Outgoing, Packet, Publish, QoS, SubscribeReasonCode,
+    Outgoing, Packet, Publish, QoS, SubscribeFilter, SubscribeReasonCode,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::sleep;
@@ -23,20 +23,26 @@ pub(crate) struct Delivery {
     _place: Option<OwnedSemaphorePermit>,
 }
 
-/// How the connection is.
+/// How the connection is. What has happened is counted: who looks on may miss a moment in between.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Link {
-    /// Grows with each connection that is lost.
-    epoch: u64,
     pub(crate) up: bool,
-    /// Whether the broker has kept our subscriptions.
-    pub(crate) session_present: bool,
-    /// How many of our publishes the broker has acknowledged.
-    published: u64,
-    /// How many of our subscriptions it has granted.
-    subscribed: u64,
+    /// Connections that were lost.
+    epoch: u64,
+    /// Sessions that the broker has begun for us, without subscriptions and publishes of ours.
+    session: u64,
+    /// The session for which it has granted our subscriptions.
+    granted: Option<u64>,
     /// Whether it has refused one.
     refused: bool,
+    /// Publishes of ours that it has acknowledged.
+    published: u64,
+}
+
+impl Link {
+    pub(crate) fn is_subscribed(&self) -> bool {
+        self.granted == Some(self.session)
+    }
 }
 
 /// Talks to the broker. Cheap to clone.
@@ -78,24 +84,15 @@ impl Connection {
         self.link.subscribe()
     }
 
-    /// Subscribes, and waits until the broker has granted it.
+    /// Subscribes, and waits until the broker has granted it, or the connection is lost.
     pub(crate) async fn subscribe(&self, topics: &[&str]) -> anyhow::Result<()> {
         let mut link = self.link();
-        let Link { epoch, subscribed, .. } = *link.borrow();
-        let filters = topics
-            .iter()
-            .map(|topic| rumqttc::SubscribeFilter::new((*topic).to_owned(), QoS::AtLeastOnce));
-        self.client.subscribe_many(filters).await?;
-        let now = link.wait_for(|link| {
-            link.refused || link.subscribed > subscribed || !link.up || link.epoch > epoch
-        });
-        let now = *now.await?;
-        if now.refused {
-            bail!("the broker refuses a subscription to one of {topics:?}");
-        }
-        if now.subscribed == subscribed {
-            bail!("the connection was lost before the subscriptions were granted");
-        }
+        let epoch = link.borrow().epoch;
+        let filter = |topic: &&str| SubscribeFilter::new((*topic).to_owned(), QoS::AtLeastOnce);
+        self.client.subscribe_many(topics.iter().map(filter)).await?;
+        let outcome =
+            link.wait_for(|link| link.refused || link.is_subscribed() || link.epoch > epoch);
+        ensure!(!outcome.await?.refused, "the broker refuses a subscription to one of {topics:?}");
         Ok(())
     }
 
@@ -110,13 +107,11 @@ impl Connection {
         let _alone = self.publishing.lock().await;
         let mut link = self.link();
         loop {
-            let Link { epoch, published, .. } = *link.borrow();
+            let Link { session, published, .. } = *link.borrow();
             self.client.publish(topic, QoS::AtLeastOnce, retain, payload.clone()).await?;
-            let acknowledged = link.wait_for(|link| {
-                let lost = link.epoch > epoch && link.up && !link.session_present;
-                link.published > published || lost
-            });
-            if acknowledged.await?.published > published {
+            let outcome =
+                link.wait_for(|link| link.published > published || link.session > session);
+            if outcome.await?.published > published {
                 return Ok(());
             }
         }
@@ -172,7 +167,8 @@ pub(crate) async fn pump(
                 (attempt, was_up) = (0, true);
                 tracing::info!(session_present = ack.session_present, "connected");
                 connection.change(|link| {
-                    (link.up, link.session_present) = (true, ack.session_present);
+                    link.up = true;
+                    link.session += u64::from(!ack.session_present);
                 });
             }
             Ok(Event::Incoming(Packet::Publish(publish))) => {
@@ -188,8 +184,8 @@ pub(crate) async fn pump(
             }
             Ok(Event::Incoming(Packet::PubAck(_))) => connection.change(|link| link.published += 1),
             Ok(Event::Incoming(Packet::SubAck(ack))) => connection.change(|link| {
-                link.subscribed += 1;
                 link.refused |= ack.return_codes.contains(&SubscribeReasonCode::Failure);
+                link.granted = Some(link.session);
             }),
             Ok(Event::Outgoing(Outgoing::Disconnect)) => return Ok(()),
             Ok(_) => {}
@@ -233,8 +229,11 @@ pub(crate) async fn connected(link: &mut watch::Receiver<Link>) -> anyhow::Resul
     Ok(*link.wait_for(|link| link.up).await.context("the connection has ended")?)
 }
 
-/// Waits for its end.
-pub(crate) async fn disconnected(link: &mut watch::Receiver<Link>) -> anyhow::Result<()> {
-    let _ = link.wait_for(|link| !link.up).await.context("the connection has ended")?;
-    Ok(())
+/// Waits for the end of that connection.
+pub(crate) async fn disconnected(
+    link: &mut watch::Receiver<Link>,
+    connection: Link,
+) -> anyhow::Result<()> {
+    let lost = link.wait_for(|link| link.epoch > connection.epoch).await;
+    lost.map(drop).context("the connection has ended")
 }

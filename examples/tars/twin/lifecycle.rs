@@ -4,7 +4,6 @@ use anyhow::bail;
 use rumqttc::{LastWill, QoS};
 use serde_json::json;
 use tars::memory::Store;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{interval, timeout};
 
@@ -16,8 +15,6 @@ use crate::settings::Settings;
 
 /// Runs until the process is told to stop.
 pub(crate) async fn run(settings: Settings, store: Store) -> anyhow::Result<()> {
-    let (mut terminate, mut interrupt) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let health = format!("system/health/{}", settings.client_id);
     let will = health_payload(&settings, false, "offline")?;
     let will = LastWill::new(&health, will, QoS::AtLeastOnce, true);
@@ -37,8 +34,7 @@ pub(crate) async fn run(settings: Settings, store: Store) -> anyhow::Result<()> 
     tokio::select! {
         ended = &mut pumping => return ended?.and_then(|()| bail!("the connection has ended")),
         failed = keep_ready(&connection, &settings, &store) => return failed,
-        _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
-        _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
+        signal = told_to_stop() => tracing::info!("{}: stopping", signal?),
     }
     beating.abort();
     let goodbye = async {
@@ -53,9 +49,24 @@ pub(crate) async fn run(settings: Settings, store: Store) -> anyhow::Result<()> 
         said = timeout(settings.shutdown_timeout, goodbye) => {
             said.unwrap_or_else(|_| bail!("the broker was not there to say goodbye to"))
         }
-        _ = terminate.recv() => bail!("SIGTERM again: ending at once"),
-        _ = interrupt.recv() => bail!("SIGINT again: ending at once"),
+        signal = told_to_stop() => bail!("{} again: ending at once", signal?),
     }
+}
+
+#[cfg(unix)]
+async fn told_to_stop() -> std::io::Result<&'static str> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut terminate, mut interrupt) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => Ok("SIGTERM"),
+        _ = interrupt.recv() => Ok("SIGINT"),
+    }
+}
+
+#[cfg(not(unix))]
+async fn told_to_stop() -> std::io::Result<&'static str> {
+    tokio::signal::ctrl_c().await.map(|()| "Ctrl-C")
 }
 
 /// Subscribes whenever the broker does not know us, and says that all is well.
@@ -68,14 +79,12 @@ async fn keep_ready(
     let mut link = connection.link();
     let mut first = true;
     loop {
-        let session_present = connected(&mut link).await?.session_present;
-        if (first || !session_present)
-            && let Err(error) = connection.subscribe(&TOPICS).await
-        {
-            if link.borrow().up {
-                return Err(error);
+        let current_link = connected(&mut link).await?;
+        if !current_link.is_subscribed() {
+            connection.subscribe(&TOPICS).await?;
+            if !link.borrow().is_subscribed() {
+                continue;
             }
-            continue;
         }
         if first {
             let current = store.character().await?;
@@ -86,7 +95,7 @@ async fn keep_ready(
         let event = if first { "ready" } else { "reconnected" };
         connection.publish(&health, health_payload(settings, true, event)?, true).await?;
         first = false;
-        disconnected(&mut link).await?;
+        disconnected(&mut link, current_link).await?;
     }
 }
 
