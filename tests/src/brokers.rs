@@ -84,7 +84,7 @@ where
 }
 
 /// Says that a test was left out.
-pub(crate) fn not_run(why: &str) {
+pub fn not_run(why: &str) {
     let thread = std::thread::current();
     let test = thread.name().unwrap_or("a test");
     // Past the test harness, which would keep it to itself.

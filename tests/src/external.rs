@@ -17,6 +17,8 @@ pub enum Feature {
     UnsubscribesFromEarlier,
     /// A thousand filters of one client.
     ManyFilters,
+    /// Topics with any characters, and `#` for all but those that begin with `$`.
+    AnyTopic,
 }
 
 /// A broker that somebody else has started, and that tests share.
@@ -65,7 +67,7 @@ impl External {
     /// Whether it can do this. `docs/brokers.md` says more.
     pub(crate) fn claims(&self, feature: Feature) -> bool {
         match (feature, self.kind) {
-            (Feature::Qos2 | Feature::SharedSubscriptions, _) => false,
+            (Feature::Qos2 | Feature::SharedSubscriptions | Feature::AnyTopic, _) => false,
             (Feature::RetainedForWildcards | Feature::UnsubscribesFromEarlier, kind) => {
                 matches!(kind, Kind::Nats)
             }

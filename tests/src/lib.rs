@@ -16,7 +16,7 @@ mod scripted;
 mod spy;
 mod wait;
 
-pub use brokers::{Broker, on_each_broker, on_each_broker_with};
+pub use brokers::{Broker, not_run, on_each_broker, on_each_broker_with};
 pub use external::{External, Feature};
 pub use logs::Logs;
 pub use mosquitto::{Mosquitto, free_port};

@@ -1,5 +1,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -12,6 +13,7 @@ use tokio::sync::watch;
 pub struct Relay {
     address: SocketAddr,
     state: Arc<watch::Sender<State>>,
+    broken: Arc<AtomicU64>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -29,6 +31,8 @@ struct State {
     rate: Option<u32>,
     /// What the client says is said to the broker on a second connection too.
     doubled: bool,
+    /// Bytes, in both directions together, after which a connection breaks.
+    limit: Option<usize>,
 }
 
 impl Relay {
@@ -44,18 +48,26 @@ impl Relay {
             chunk: 64 * 1024,
             rate: None,
             doubled: false,
+            limit: None,
         }));
-        let states = state.clone();
+        let broken = Arc::new(AtomicU64::new(0));
+        let (states, breaks) = (state.clone(), broken.clone());
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let mut state = states.subscribe();
                 let now = *state.borrow_and_update();
                 if now.open {
-                    tokio::spawn(pass(client, port, state));
+                    tokio::spawn(pass(client, port, state, breaks.clone()));
+                } else {
+                    breaks.fetch_add(1, Ordering::SeqCst);
                 }
             }
         });
-        Self { address, state }
+        Self { address, state, broken }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.address.port()
     }
 
     pub fn url(&self) -> String {
@@ -65,6 +77,17 @@ impl Relay {
     /// Breaks all connections. New ones are let through.
     pub fn cut(&self) {
         self.state.send_modify(|state| state.cuts += 1);
+    }
+
+    /// Breaks each connection that is made from now on once so many bytes have passed.
+    pub fn cut_after(&self, bytes: Option<usize>) {
+        self.state.send_modify(|state| state.limit = bytes);
+    }
+
+    /// How many connections have not been let through, or have broken because as many bytes had
+    /// passed as were allowed.
+    pub fn broken(&self) -> u64 {
+        self.broken.load(Ordering::SeqCst)
     }
 
     /// Breaks all connections, and lets no new ones through.
@@ -106,21 +129,46 @@ impl Relay {
     }
 }
 
-async fn pass(client: TcpStream, port: u16, mut state: watch::Receiver<State>) {
+async fn pass(
+    client: TcpStream,
+    port: u16,
+    mut state: watch::Receiver<State>,
+    broken: Arc<AtomicU64>,
+) {
     let connect = || TcpStream::connect(("127.0.0.1", port));
     let Ok(broker) = connect().await else { return };
     // A relay that delays small packets would measure itself.
     let _ = (client.set_nodelay(true), broker.set_nodelay(true));
     let second = if state.borrow().doubled { connect().await.ok() } else { None };
     let (second_in, second_out) = second.map(TcpStream::into_split).unzip();
-    let cuts = state.borrow().cuts;
+    let (cuts, limit) = (state.borrow().cuts, state.borrow().limit);
+    let allowance = Allowance(AtomicUsize::new(limit.unwrap_or(usize::MAX)));
     let (from_client, to_client) = client.into_split();
     let (from_broker, to_broker) = broker.into_split();
     tokio::select! {
-        () = pump(from_client, to_broker, second_out, state.clone()) => {}
-        () = pump(from_broker, to_client, None, state.clone()) => {}
+        () = pump(from_client, to_broker, second_out, state.clone(), &allowance) => {}
+        () = pump(from_broker, to_client, None, state.clone(), &allowance) => {}
         () = drain(second_in) => {}
         _ = state.wait_for(|state| state.cuts != cuts) => {}
+    }
+    if allowance.is_spent() {
+        broken.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// The bytes that a connection may still pass on.
+struct Allowance(AtomicUsize);
+
+impl Allowance {
+    /// As much of a piece as may pass.
+    fn of<'p>(&self, piece: &'p [u8]) -> &'p [u8] {
+        let take = |left: usize| Some(left.saturating_sub(piece.len()));
+        let left = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take);
+        &piece[..piece.len().min(left.unwrap_or_default())]
+    }
+
+    fn is_spent(&self) -> bool {
+        self.0.load(Ordering::SeqCst) == 0
     }
 }
 
@@ -139,6 +187,7 @@ async fn pump(
     mut to: OwnedWriteHalf,
     mut also_to: Option<OwnedWriteHalf>,
     state: watch::Receiver<State>,
+    allowance: &Allowance,
 ) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(read) = from.read(&mut buffer).await
@@ -156,7 +205,8 @@ async fn pump(
                 let seconds = piece.len() as f64 / f64::from(rate);
                 tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
             }
-            if to.write_all(piece).await.is_err() {
+            let piece = allowance.of(piece);
+            if to.write_all(piece).await.is_err() || allowance.is_spent() {
                 return;
             }
             if let Some(also_to) = &mut also_to {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use rumqttc::{Packet, Publish, QoS};
+use rumqttc::{Packet, Publish, QoS, UnsubAck};
 use serde::{Deserialize, Serialize};
 use tars_mqtt::DeadLetter;
 use tars_mqtt::prelude::*;
@@ -145,4 +145,31 @@ async fn what_cannot_be_read_at_all_is_acknowledged_on_the_same_connection() {
     let goodbye = tokio::spawn(service.stop());
     assert!(matches!(connection.next().await, Some(Packet::Disconnect)));
     goodbye.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn every_one_of_many_filters_that_an_earlier_version_left_is_unsubscribed() {
+    let server = ScriptedServer::start().await;
+    let starting = App::bare(server.config()).handler::<order>().state(Taken::default()).start();
+    let (service, mut connection) = tokio::join!(starting, async {
+        let mut connection = server.connected(true).await;
+        connection.subscribe().await;
+        connection
+    });
+    let service = service.unwrap();
+    for id in 1..=40 {
+        let topic = format!("left-{id}");
+        connection.deliver(&topic, "x", id, false).await;
+        let mut answers = vec![connection.next().await.unwrap(), connection.next().await.unwrap()];
+        answers.sort_by_key(|packet| matches!(packet, Packet::Unsubscribe(_)));
+        assert!(matches!(&answers[0], Packet::PubAck(ack) if ack.pkid == id), "{answers:?}");
+        let Packet::Unsubscribe(unsubscribe) = &answers[1] else { panic!("{answers:?}") };
+        assert!(unsubscribe.topics.contains(&topic), "{topic}: {:?}", unsubscribe.topics);
+        // What comes before the answer brings no second request.
+        connection.deliver(&topic, "x", 50, false).await;
+        assert_eq!(connection.puback().await, 50);
+        connection.send(Packet::UnsubAck(UnsubAck::new(unsubscribe.pkid))).await;
+    }
+    drop(connection);
+    drop(service);
 }

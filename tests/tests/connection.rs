@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
-use rumqttc::{ConnAck, ConnectReturnCode, Packet, SubAck, SubscribeReasonCode};
+use rumqttc::{ConnAck, ConnectReturnCode, Packet, PubAck, SubAck, SubscribeReasonCode};
 use tars_mqtt::prelude::*;
 use tars_mqtt::{ConnectionState, Error, Refusal};
 use tests::{
@@ -237,6 +237,29 @@ async fn a_twin_is_suspected_too_where_the_broker_answers_only_some_attempts() {
         drop(server.connected(true).await);
     }
     eventually("it is said", said).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_the_broker_does_not_take_is_named() {
+    let logs = Logs::of_this_process();
+    let server = ScriptedServer::start().await;
+    let config = server.config();
+    let id = config.client_id().to_owned();
+    let (client, mut connection) = tokio::join!(Client::connect(config), server.connected(false));
+    let client = client.unwrap();
+    let receipt = client.message("not/taken").payload("x").send().await.unwrap();
+    for _ in 0..3 {
+        assert!(!logs.contain(&["ERROR", &id]));
+        assert_eq!(connection.publish().await.topic, "not/taken");
+        drop(connection);
+        connection = server.connected(true).await;
+    }
+    assert!(logs.contain(&["ERROR", &id, "not/taken", "does not take the message"]));
+    assert!(!logs.contain(&["ERROR", &id, "another client"]));
+    // It is kept all the same.
+    let publish = connection.publish().await;
+    connection.send(Packet::PubAck(PubAck::new(publish.pkid))).await;
+    within("the acknowledgement", receipt.delivered()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

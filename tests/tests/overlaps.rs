@@ -170,3 +170,26 @@ async fn a_filter_left_by_an_earlier_version_is_given_up_and_never_eats_the_wind
     })
     .await;
 }
+
+#[subscribe("{topic..}", qos = 1)]
+async fn everything(topic: String, State(seen): State<Seen>) {
+    seen.add("everything", &topic);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filter_for_everything_takes_dots_and_leaves_out_what_begins_with_a_dollar() {
+    on_each_broker_with(&[Feature::AnyTopic], |broker| async move {
+        let seen = Seen::default();
+        let service = App::bare(broker.config("all")).handler::<everything>().state(seen.clone());
+        let service = service.start().await.unwrap();
+        let spy = Spy::on(broker.port(), &[]).await;
+        for topic in ["$x/y", "a.b/c", "last"] {
+            spy.publish(topic, "x").await;
+        }
+        eventually("the last one comes", || seen.all().contains_key("everything last")).await;
+        let expected = ["everything a.b/c", "everything last"].map(|key| (key.to_owned(), 1));
+        assert_eq!(seen.all(), BTreeMap::from(expected));
+        service.stop().await.unwrap();
+    })
+    .await;
+}

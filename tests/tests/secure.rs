@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tars_mqtt::prelude::*;
 use tars_mqtt::{ConnectionState, Error};
 use tempfile::TempDir;
-use tests::{Mosquitto, free_port, unique_id, within};
+use tests::{Mosquitto, Relay, eventually, free_port, unique_id, within};
 
 #[derive(Debug, Serialize, Deserialize, Event)]
 struct Ping {
@@ -144,23 +144,57 @@ async fn a_file_that_is_no_certificate_is_an_error_that_names_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_handshake_that_is_cut_is_tried_again() {
+async fn a_handshake_that_is_refused_is_tried_again() {
     let certificates = Certificates::new();
     let port = free_port();
     let Some(_mosquitto) = Mosquitto::start_with(&certificates.listener(port, "")).await else {
         return;
     };
-    let relay = tests::Relay::to(port).await;
-    let relay_port = relay.url().rsplit(':').next().unwrap().parse().unwrap();
+    let relay = Relay::to(port).await;
     relay.close();
-    let config = config("mqtts", "localhost", relay_port)
-        .tls_ca_file(certificates.path("ca.pem"))
-        .reconnect_delay(Duration::from_millis(100), Duration::from_millis(500));
-    let connecting = tokio::spawn(Client::connect(config));
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    let connecting = tokio::spawn(Client::connect(through(&relay, &certificates)));
+    eventually("it is tried again and again", || relay.broken() > 2).await;
     assert!(!connecting.is_finished());
     relay.open();
     let client = within("the connection", connecting).await.unwrap().unwrap();
     assert_eq!(*client.state().borrow(), ConnectionState::Connected);
     client.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handshake_that_is_cut_half_way_is_tried_again() {
+    let certificates = Certificates::new();
+    let port = free_port();
+    let Some(_mosquitto) = Mosquitto::start_with(&certificates.listener(port, "")).await else {
+        return;
+    };
+    let relay = Relay::to(port).await;
+    // In the middle of the client's hello, of the server's, of its certificate, and of the rest.
+    for bytes in [1, 100, 300, 600, 900, 1200] {
+        relay.cut_after(Some(bytes));
+        let before = relay.broken();
+        let connecting = tokio::spawn(Client::connect(through(&relay, &certificates)));
+        eventually("it is tried again and again", || relay.broken() > before + 1).await;
+        assert!(!connecting.is_finished(), "connected, with {bytes} bytes of a handshake");
+        relay.cut_after(None);
+        let client = within("the connection", connecting).await.unwrap().unwrap();
+        // And after a connection that worked, where the handshake resumes the session of the
+        // first and is shorter.
+        relay.cut_after(Some(bytes.min(300)));
+        let before = relay.broken();
+        relay.cut();
+        eventually("it is tried again", || relay.broken() > before + 1).await;
+        assert_ne!(*client.state().borrow(), ConnectionState::Connected);
+        relay.cut_after(None);
+        let mut state = client.state();
+        let connected = state.wait_for(|state| *state == ConnectionState::Connected);
+        within("the connection again", connected).await.unwrap();
+        client.shutdown().await.unwrap();
+    }
+}
+
+fn through(relay: &Relay, certificates: &Certificates) -> Config {
+    config("mqtts", "localhost", relay.port())
+        .tls_ca_file(certificates.path("ca.pem"))
+        .reconnect_delay(Duration::from_millis(100), Duration::from_millis(500))
 }

@@ -8,12 +8,13 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tests::{Mosquitto, Process, Program, Spy};
 
-const SERVICES: [(&str, &str); 9] = [
+const SERVICES: [(&str, &str); 10] = [
     ("tars-memory", env!("CARGO_BIN_EXE_tars-memory")),
     ("tars-mcp", env!("CARGO_BIN_EXE_tars-mcp")),
     ("tars-llm", env!("CARGO_BIN_EXE_tars-llm")),
     ("tars-movement", env!("CARGO_BIN_EXE_tars-movement")),
     ("tars-camera", env!("CARGO_BIN_EXE_tars-camera")),
+    ("tars-web", env!("CARGO_BIN_EXE_tars-web")),
     ("tars-tts", env!("CARGO_BIN_EXE_tars-tts")),
     ("tars-wake", env!("CARGO_BIN_EXE_tars-wake")),
     ("tars-router", env!("CARGO_BIN_EXE_tars-router")),
@@ -53,6 +54,7 @@ impl Robot {
             .env("MEMORY_PATH", memory.to_string_lossy())
             // Each word takes 50 ms, so that there is a middle in which something can be killed.
             .env("TTS_WORDS_PER_MINUTE", "1200")
+            .env("WEB_ADDRESS", "127.0.0.1:0")
             .listening();
         self.services.insert(name, program.start());
         let topic = format!("system/health/{name}");

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+
 use tempfile::TempDir;
 use tests::{Mosquitto, Process, Program, Spy};
 
@@ -98,6 +101,24 @@ async fn who_does_not_call_it_is_told_how() {
             "TARS: Hello! How can I help?",
         ]
     );
+}
+
+#[tokio::test]
+async fn its_page_is_on_another_port_if_the_usual_one_is_taken() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let folder = TempDir::new().unwrap();
+    let robot = robot(&folder).env("WEB_ADDRESS", &address).listening().start();
+    robot.says("TARS: System online.").await;
+    let output = robot.output();
+    assert!(output.contains(&format!("The page cannot be on {address}")), "{output}");
+    let page = output.split("The page is on http://").nth(1).unwrap().split('/').next().unwrap();
+    let mut connection = TcpStream::connect(page).unwrap();
+    let request = format!("GET / HTTP/1.1\r\nHost: {page}\r\nConnection: close\r\n\r\n");
+    connection.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
 }
 
 #[tokio::test]

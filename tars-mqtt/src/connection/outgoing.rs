@@ -163,6 +163,14 @@ impl Outgoing {
         });
     }
 
+    /// The broker has closed the connection: that may be its answer to the message that it had to
+    /// acknowledge first. Returns that one.
+    pub(super) fn suspect(&mut self) -> Option<&Entry> {
+        let first = self.in_flight.front_mut()?.entry.as_mut()?;
+        first.suspected += 1;
+        Some(first)
+    }
+
     /// The broker knows nothing of what was sent: all of it is sent anew.
     pub(super) fn session_lost(&mut self, ids: &mut PacketIds) {
         while let Some(sent) = self.in_flight.pop_back() {

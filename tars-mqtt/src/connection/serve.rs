@@ -4,7 +4,6 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep};
 
 use super::ConnectionState;
-use super::leftover::candidates;
 use super::subscriptions::Answer;
 use super::targets::Handed;
 use super::task::{EXPIRY_TICK, End, Task};
@@ -205,8 +204,8 @@ impl Task {
                 "a message came that no handler takes; it is acknowledged, and what an earlier \
                  version of this service may have subscribed to is unsubscribed"
             );
-            self.subscriptions.drop_leftovers(candidates(topic));
         }
+        self.subscriptions.drop_leftovers(topic);
     }
 
     fn subscribed(&mut self, id: u16, granted: &[Option<QoS>]) -> Result<(), End> {

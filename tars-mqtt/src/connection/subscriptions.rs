@@ -6,6 +6,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::TargetId;
+use super::leftover::candidates;
 use super::packet_ids::PacketIds;
 use crate::router::FilterTree;
 use crate::transport::Link;
@@ -138,11 +139,17 @@ impl Subscriptions {
         self.foreign.iter().any(|filter| matches(filter, topic))
     }
 
-    /// Gives up filters that an earlier version of the service may have left with the broker.
-    pub(super) fn drop_leftovers(&mut self, candidates: Vec<String>) {
+    /// Gives up the filters by which an earlier version of the service may have left a topic with
+    /// the broker. While others are being given up, nothing: most likely they had brought this one
+    /// too, and if not, it will come again.
+    pub(super) fn drop_leftovers(&mut self, topic: &str) {
+        if !self.unwanted.is_empty() || !self.unsubscribing.is_empty() {
+            return;
+        }
         let is_known =
             |filter: &String| self.filters.contains_key(filter) || self.foreign.contains(filter);
-        self.unwanted.extend(candidates.into_iter().filter(|candidate| !is_known(candidate)));
+        let candidates = candidates(topic).into_iter();
+        self.unwanted.extend(candidates.filter(|candidate| !is_known(candidate)));
     }
 
     /// Writes what has to be asked of the broker. Goes past every queue and window.

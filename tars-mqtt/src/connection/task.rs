@@ -18,7 +18,7 @@ use super::targets::{NewTarget, Targets};
 use super::{Command, ConnectionState};
 use crate::client::{Client, Shared};
 use crate::config::Config;
-use crate::delivery::{Outbox, Wake};
+use crate::delivery::{Entry, Outbox, Wake};
 use crate::handler::LogLimit;
 use crate::transport::{ConnectError, Dialer, Opened, RawPackets, TrafficTap, open};
 use crate::{Error, QoS, Result};
@@ -259,21 +259,37 @@ impl Task {
             End::Stopped => true,
             End::Lost { reason, by_broker } => {
                 tracing::warn!("the connection is lost: {reason}");
-                self.watch_for_a_twin(by_broker && since.elapsed() < SHORT_LIFE);
+                self.look_for_the_cause(by_broker && since.elapsed() < SHORT_LIFE);
                 self.failed
             }
         }
     }
 
     /// A broker that throws this client out again and again most likely has another client of the
-    /// same id, which it takes for this one (MQTT-3.1.4-2).
-    fn watch_for_a_twin(&mut self, thrown_out: bool) {
+    /// same id, which it takes for this one (MQTT-3.1.4-2), or is sent what it does not take: MQTT
+    /// 3.1.1 has no other answer to that.
+    fn look_for_the_cause(&mut self, thrown_out: bool) {
         if !thrown_out {
             self.thrown_out = 0;
             return;
         }
         self.thrown_out += 1;
-        if self.thrown_out == THROWN_OUT || self.thrown_out.is_multiple_of(10 * THROWN_OUT) {
+        let suspect = self.outgoing.suspect().filter(|entry| entry.suspected >= THROWN_OUT);
+        if self.thrown_out != THROWN_OUT && !self.thrown_out.is_multiple_of(10 * THROWN_OUT) {
+            return;
+        }
+        if let Some(Entry { publish, .. }) = suspect {
+            tracing::error!(
+                client_id = self.config.client_id(),
+                times = self.thrown_out,
+                topic = publish.topic(),
+                qos = publish.qos().level(),
+                "the broker closed one connection after the other, each time with this message as \
+                 the first that it had not acknowledged: most likely it does not take the message \
+                 (its topic, its quality of service, its size, or it does not permit it); the \
+                 message is kept and sent again until MQTT_PUBLISH_TIMEOUT is over, if that is set"
+            );
+        } else {
             tracing::error!(
                 client_id = self.config.client_id(),
                 times = self.thrown_out,

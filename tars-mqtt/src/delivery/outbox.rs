@@ -23,11 +23,13 @@ pub(crate) struct Entry {
     pub(crate) deadline: Option<Instant>,
     /// Its place among those that its handler may have here.
     pub(crate) share: Option<OwnedSemaphorePermit>,
+    /// Connections that the broker has closed while this was what it had to acknowledge first.
+    pub(crate) suspected: u32,
 }
 
 impl Entry {
     pub(crate) fn new(publish: Publish) -> Self {
-        Self { publish, receipt: None, hold: None, deadline: None, share: None }
+        Self { publish, receipt: None, hold: None, deadline: None, share: None, suspected: 0 }
     }
 
     /// The broker has it.

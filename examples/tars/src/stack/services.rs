@@ -1,3 +1,4 @@
+use std::net::TcpListener;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -10,7 +11,7 @@ use tokio::sync::mpsc;
 use super::terminal::{self, Terminal};
 use crate::stt::lines_of;
 use crate::vars::Vars;
-use crate::{camera, llm, mcp, memory, movement, router, stt, tts, wake};
+use crate::{camera, llm, mcp, memory, movement, router, stt, tts, wake, web};
 
 /// All services, with the broker between them and the terminal.
 #[derive(Debug)]
@@ -57,6 +58,7 @@ impl Stack {
             tts::service(app("tars-tts")?)?,
             wake::service(app("tars-wake")?)?,
             router::service(app("tars-router")?)?,
+            page(app("tars-web")?, web::Settings::from_vars(&vars)?)?,
             stt::with(app("tars-stt")?, hearing, lines_of(said)),
         ];
         let mut services = Vec::with_capacity(apps.len());
@@ -107,6 +109,18 @@ fn config(client_id: &str, url: Option<String>) -> Result<Config> {
         dedupe_max_entries: Some(2048),
         ..Defaults::default()
     })
+}
+
+/// The page, where it is to be served, or on a free port if that is taken.
+fn page(app: App, settings: web::Settings) -> anyhow::Result<App> {
+    let address = settings.address;
+    let listener = TcpListener::bind(address).or_else(|error| {
+        println!("The page cannot be on {address} ({error}), so it takes a free port.");
+        TcpListener::bind((address.ip(), 0))
+    });
+    let listener = listener.context("no port can be opened for the page")?;
+    println!("The page is on http://{}/.", listener.local_addr()?);
+    Ok(web::with(app, settings, listener))
 }
 
 async fn start_broker() -> anyhow::Result<EmbeddedBroker> {
