@@ -176,7 +176,9 @@ mod tests {
     fn unsaid(thought: &str, said: &[&str]) -> String {
         let mut reply = Reply::default();
         reply.think(thought, false);
-        said.iter().for_each(|text| reply.say((*text).to_owned()));
+        for text in said {
+            reply.say((*text).to_owned());
+        }
         reply.unsaid
     }
 
