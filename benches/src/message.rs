@@ -25,7 +25,7 @@ impl Reading {
     pub fn sample() -> Self {
         Self {
             sensor: "kitchen-3".to_owned(),
-            text: "a sentence as long as what people say".to_owned(),
+            text: "a sentence about as long as what people say.".to_owned(),
             number: 123_456,
             value: 21.5,
             ok: true,

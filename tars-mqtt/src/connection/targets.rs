@@ -10,11 +10,12 @@ use crate::handler::LogLimit;
 use crate::message::Message;
 use crate::router::Router;
 
-/// How long reading waits for a full queue, before it looks whether its handler keeps up.
-const PATIENCE: Duration = Duration::from_millis(20);
+/// How long reading waits for a full queue, before it looks whether its handler keeps up. On a busy
+/// machine a handler's thread may not run for some tens of milliseconds, through no fault of its own.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Messages that a handler must take from its full queue meanwhile, in order not to count as slow.
-const PROGRESS: usize = 16;
+const PROGRESS: usize = 64;
 
 /// All that messages are handed to: handlers and subscriptions of the client.
 #[derive(Debug)]
