@@ -47,6 +47,14 @@ async fn a_picture_is_taken_when_it_is_asked_for() {
             assert_eq!((&status["event"], &status["request_id"]), (&json!(event), &json!("r1")));
         }
 
+        // As large as it may be.
+        let wish = json!({"width": 500, "height": 500, "format": "raw"});
+        images.publish("camera/capture", capture("c3", &wish)).await;
+        let data = json(&images.next().await)["data"].clone();
+        assert_eq!(decoded(&data["image_data"]).len(), 750_000);
+        assert_eq!(json(&statuses.next().await)["data"]["event"], "capture_started");
+        assert_eq!(json(&statuses.next().await)["data"]["event"], "capture_completed");
+
         let wish = json!({"request_id": "r2", "width": 1000, "format": "raw"});
         images.publish("camera/capture", capture("c2", &wish)).await;
         let data = json(&images.next().await)["data"].clone();

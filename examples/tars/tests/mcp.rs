@@ -16,7 +16,10 @@ async fn tools_are_offered_retained_and_run() {
     on_each_broker(|broker| async move {
         let service = tars::mcp::service(App::new(broker.config("mcp"))).unwrap();
         let service = service.start().await.unwrap();
-        let registry = Spy::on(broker.port(), &["llm/tools/registry"]).await.next().await;
+        // Once it has been seen, the broker has it for those who come later.
+        let topic = "llm/tools/registry";
+        Spy::on(broker.port(), &[topic]).await.next().await;
+        let registry = Spy::on(broker.port(), &[topic]).await.next().await;
         assert!(registry.retain);
         let registry = json(&registry);
         assert_eq!(registry["type"], "llm.tools.registry");

@@ -7,10 +7,10 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tests::{Broker, Process, Program, Spy, envelope, json, on_each_broker, unique_id};
+use tests::{Broker, Mosquitto, Process, Program, Spy, envelope, json, on_each_broker, unique_id};
 
 /// The programs that are the memory.
-const PROGRAMS: [&str; 1] = [env!("CARGO_BIN_EXE_tars-memory")];
+const PROGRAMS: [&str; 2] = [env!("CARGO_BIN_EXE_tars-memory"), env!("CARGO_BIN_EXE_plain-memory")];
 
 /// A memory of its own on a broker, which may be started again.
 struct Memory {
@@ -22,6 +22,12 @@ struct Memory {
 }
 
 impl Memory {
+    fn new(program: &'static str, port: u16) -> Self {
+        let url = format!("mqtt://127.0.0.1:{port}");
+        let (client_id, folder) = (unique_id("memory"), TempDir::new().unwrap());
+        Self { program, url, port, client_id, folder }
+    }
+
     fn file(&self) -> PathBuf {
         self.folder.path().join("memory.jsonl")
     }
@@ -37,6 +43,7 @@ impl Memory {
             .env("MQTT_URL", &*self.url)
             .env("MQTT_CLIENT_ID", &*self.client_id)
             .env("MQTT_RECONNECT_MIN_DELAY", "0.1")
+            .env("MQTT_HEARTBEAT_INTERVAL", "1")
             .env("MEMORY_PATH", self.file().to_str().unwrap())
     }
 
@@ -64,14 +71,7 @@ where
     let test = &test;
     on_each_broker(|broker: Broker| async move {
         for program in PROGRAMS {
-            test(Memory {
-                program,
-                url: broker.url(),
-                port: broker.port(),
-                client_id: unique_id("memory"),
-                folder: TempDir::new().unwrap(),
-            })
-            .await;
+            test(Memory::new(program, broker.port())).await;
         }
     })
     .await;
@@ -273,4 +273,52 @@ async fn a_line_that_was_cut_off_is_said_and_left_out() {
         assert_eq!(memory.lines()[0]["said"]["text"], "hello");
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_comes_back_after_a_lost_connection_and_says_goodbye_at_the_end() {
+    on_each(|memory| async move {
+        let relay = tests::Relay::to(memory.port).await;
+        let memory = Memory { url: relay.url(), ..memory };
+        let mut process = memory.start().await;
+        let health = format!("system/health/{}", memory.client_id);
+        let beats = format!("system/keepalive/{}", memory.client_id);
+        let mut beats = Spy::on(memory.port, &[&beats]).await;
+        let mut spy = Spy::on(memory.port, &[&health, "memory/results"]).await;
+        assert_eq!(json(&spy.next_on(&health).await)["data"]["event"], "ready");
+        assert_eq!(json(&beats.next().await)["event"], "heartbeat");
+        relay.close();
+        assert_eq!(json(&spy.next_on(&health).await)["data"]["event"], "offline");
+        spy.publish("stt/final", heard("1", "said while nobody listened")).await;
+        relay.open();
+        assert_eq!(json(&spy.next_on(&health).await)["data"]["event"], "reconnected");
+        tests::eventually("it is on disk", || memory.lines().len() == 1).await;
+        spy.publish("memory/query", query("q1", &json!({"text": "listened"}))).await;
+        let results = json(&spy.next_on("memory/results").await);
+        assert_eq!(texts(&results), ["said while nobody listened"]);
+        process.signal("TERM");
+        let goodbye = json(&spy.next_on(&health).await);
+        assert_eq!(
+            (&goodbye["data"]["ok"], &goodbye["data"]["event"]),
+            (&json!(false), &json!("shutdown"))
+        );
+        assert_eq!(process.exit_code().await, 0);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_has_forgotten_everything_is_subscribed_to_again() {
+    for program in PROGRAMS {
+        let Some(mut mosquitto) = Mosquitto::start().await else { return };
+        let memory = Memory::new(program, mosquitto.port());
+        let _process = memory.start().await;
+        // Killed, it has not stored the session.
+        mosquitto.restart().await;
+        let health = format!("system/health/{}", memory.client_id);
+        let mut spy = Spy::on(memory.port, &[&health, "memory/results"]).await;
+        assert_eq!(json(&spy.next_on(&health).await)["data"]["event"], "reconnected");
+        spy.publish("memory/query", query("q1", &json!({"text": "anything"}))).await;
+        assert_eq!(json(&spy.next_on("memory/results").await)["id"], "q1");
+    }
 }

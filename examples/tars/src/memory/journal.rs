@@ -64,6 +64,7 @@ fn create(path: &Path) -> io::Result<File> {
     let folder = folder.unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
     let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+    #[cfg(unix)]
     File::open(folder)?.sync_all()?;
     Ok(file)
 }

@@ -28,8 +28,10 @@ const WORDS: [(&str, &str); 21] = [
     ("hundred", "100"),
 ];
 
-/// The expression in a text of small letters, if it is one and has something to calculate.
+/// The expression in a text, if it is one and has something to calculate.
 pub(super) fn expression(text: &str) -> Option<String> {
+    let text = text.to_lowercase();
+    let text = text.trim_end_matches(['?', '.', '!', '=', ' ']);
     let text = LEADS.iter().find_map(|lead| text.strip_prefix(lead)).unwrap_or(text);
     let text = text.replace("multiplied by", "times").replace("divided by", "over");
     let text = text.replace('×', "*").replace('÷', "/");
@@ -53,7 +55,7 @@ mod tests {
     #[test]
     fn sums_in_words_or_signs_are_expressions() {
         for (text, expected) in [
-            ("what is 12 times 7", "12 * 7"),
+            ("What is 12 times 7?", "12 * 7"),
             ("how much is two plus two", "2 + 2"),
             ("calculate (3 + 4) * 2", "(3 + 4) * 2"),
             ("100 divided by 8", "100 / 8"),

@@ -1,6 +1,7 @@
 //! What somebody wants who says something.
 
 use super::arithmetic;
+use crate::phrases::{after, words};
 
 /// A kind of thing that people say.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,27 +44,19 @@ const TIMES: [&str; 6] = [
     "what date",
     "tell me the time",
 ];
+/// The longer ones first.
 const REMEMBER: [&str; 4] =
-    ["please remember that ", "please remember ", "remember that ", "remember "];
-const QUESTIONS: [&str; 11] = [
-    "what ", "who ", "where ", "when ", "which ", "whose ", "how ", "do you ", "did i ", "do i ",
-    "tell me ",
-];
+    ["please remember that", "please remember", "remember that", "remember"];
+const QUESTIONS: [&str; 11] =
+    ["what", "who", "where", "when", "which", "whose", "how", "do you", "did i", "do i", "tell me"];
 
 impl Intent {
     pub(super) fn of(text: &str) -> Self {
-        let text = text.trim();
-        let plain = plain(text);
-        let begins = |phrases: &[&str]| {
-            phrases.iter().any(|phrase| {
-                plain.strip_prefix(phrase).is_some_and(|rest| {
-                    rest.is_empty() || rest.starts_with(' ') || phrase.ends_with(' ')
-                })
-            })
-        };
+        let text = &spelled_out(text);
+        let begins = |phrases: &[&str]| phrases.iter().any(|phrase| after(text, phrase).is_some());
         if let Some(fact) = fact(text) {
             Self::Remember(fact)
-        } else if let Some(expression) = arithmetic::expression(&plain) {
+        } else if let Some(expression) = arithmetic::expression(text) {
             Self::Calculate(expression)
         } else if begins(&TIMES) {
             Self::Time
@@ -71,7 +64,7 @@ impl Intent {
             Self::About
         } else if begins(&MOODS) {
             Self::Mood
-        } else if plain.contains("joke") {
+        } else if words(text).any(|word| word == "joke") {
             Self::Joke
         } else if begins(&["thank you", "thanks"]) {
             Self::Thanks
@@ -87,27 +80,20 @@ impl Intent {
     }
 }
 
-/// Small letters, no marks at the ends of words, no short forms.
-pub(super) fn plain(text: &str) -> String {
-    let text = text.to_lowercase().replace('’', "'").replace("what's", "what is");
-    let text = text.replace("who's", "who is").replace("where's", "where is");
-    let words =
-        text.split_whitespace().map(|word| word.trim_matches([',', '.', '!', '?', '"', ';']));
-    words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+/// Without the short forms of questions.
+fn spelled_out(text: &str) -> String {
+    let mut text = text.trim().replace('’', "'");
+    for word in ["What", "what", "Who", "who", "Where", "where"] {
+        text = text.replace(&format!("{word}'s "), &format!("{word} is "));
+    }
+    text
 }
 
-/// What is to be remembered, with its capital letters.
+/// What is to be remembered, as it was said.
 fn fact(text: &str) -> Option<String> {
-    let text = text.trim_end_matches(['.', '!', ' ']);
-    if text.ends_with('?') {
-        return None;
-    }
-    let starts = |phrase: &&&str| {
-        text.get(..phrase.len()).is_some_and(|start| start.eq_ignore_ascii_case(phrase))
-    };
-    let phrase = REMEMBER.iter().find(starts)?;
-    let fact = text[phrase.len()..].trim();
-    (!fact.is_empty()).then(|| fact.to_owned())
+    let fact = REMEMBER.iter().find_map(|phrase| after(text, phrase))?;
+    let fact = fact.trim_end_matches(['.', '!', ' ']);
+    (!fact.is_empty() && !fact.ends_with('?')).then(|| fact.to_owned())
 }
 
 #[cfg(test)]

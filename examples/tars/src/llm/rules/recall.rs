@@ -1,18 +1,19 @@
 //! Answers from what is remembered.
 
-use super::intent::{Intent, plain};
+use super::intent::Intent;
 use super::person::turned;
 use crate::llm::conversation::Memory;
+use crate::phrases::words;
 
 /// How the robot confirms what it is told to remember.
 const CONFIRMATION: &str = "I will remember that ";
 
 /// Words that say nothing about what a question is after.
-const EMPTY: [&str; 42] = [
-    "what", "who", "where", "when", "which", "whose", "how", "is", "are", "was", "were", "am",
-    "do", "does", "did", "you", "i", "me", "my", "your", "the", "a", "an", "of", "in", "on", "to",
-    "that", "remember", "know", "tell", "about", "called", "name", "names", "named", "have", "has",
-    "can", "it", "there", "again",
+const EMPTY: [&str; 43] = [
+    "what", "whats", "who", "where", "when", "which", "whose", "how", "is", "are", "was", "were",
+    "am", "do", "does", "did", "you", "i", "me", "my", "your", "the", "a", "an", "of", "in", "on",
+    "to", "that", "remember", "know", "tell", "about", "called", "name", "names", "named", "have",
+    "has", "can", "it", "there", "again",
 ];
 
 /// The answer to a question.
@@ -47,9 +48,8 @@ fn fact(memory: &Memory) -> Option<String> {
 
 /// The words that a text is about, in the singular.
 fn keys(text: &str) -> Vec<String> {
-    let text = plain(text).replace("'s", "");
-    let words = text.split_whitespace().filter(|word| !EMPTY.contains(word));
-    words.map(|word| word.strip_suffix('s').unwrap_or(word).to_owned()).collect()
+    let words = words(text).filter(|word| !EMPTY.contains(&&**word));
+    words.map(|word| word.strip_suffix('s').unwrap_or(&word).to_owned()).collect()
 }
 
 #[cfg(test)]
