@@ -79,10 +79,9 @@ impl News {
 
     async fn one(&mut self) -> Value {
         loop {
-            if let Some((event, rest)) = self.text.split_once("\n\n") {
-                let news = serde_json::from_str(event.strip_prefix("data: ").unwrap()).unwrap();
-                self.text = rest.to_owned();
-                return news;
+            if let Some(end) = self.text.find("\n\n") {
+                let event: String = self.text.drain(..end + 2).collect();
+                return serde_json::from_str(event.strip_prefix("data: ").unwrap()).unwrap();
             }
             let chunk = self.response.chunk().await.unwrap().expect("the news go on");
             self.text.push_str(std::str::from_utf8(&chunk).unwrap());

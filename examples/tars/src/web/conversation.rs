@@ -103,24 +103,31 @@ impl Conversation {
 
     /// Something is to be spoken.
     pub(super) fn say(&mut self, say: TtsSay) -> Option<Entry> {
-        self.in_reply(say.utt_id, |reply| reply.say(say.text, SpeechState::Waiting))
+        let TtsSay { text, utt_id, .. } = say;
+        match self.find(|reply| reply.anticipates(utt_id.as_deref(), &text)) {
+            Some(key) => self.change(key, |reply| reply.say(text)),
+            None => self.in_reply(utt_id, |reply| reply.say(text)),
+        }
     }
 
     /// Speaking goes on.
     pub(super) fn speak(&mut self, status: TtsStatus) -> Option<Entry> {
         let TtsStatus { event, text, utt_id, .. } = status;
-        let state = SpeechState::after(event);
-        let key = self.entries.iter().find_map(|entry| match &entry.turn {
-            Turn::Tars(reply) if reply.awaits(utt_id.as_deref(), &text) => Some(entry.key),
-            _ => None,
-        });
-        match key {
-            Some(key) => self.change(key, |reply| reply.speak(&text, state)),
+        match self.find(|reply| reply.awaits(utt_id.as_deref(), &text)) {
+            Some(key) => self.change(key, |reply| reply.speak(&text, SpeechState::after(event))),
             None if event == TtsEvent::SpeakingStart => {
-                self.in_reply(utt_id, |reply| reply.say(text, state))
+                self.in_reply(utt_id, |reply| reply.begin(text))
             }
             None => None,
         }
+    }
+
+    /// The first reply that is meant.
+    fn find(&self, is_meant: impl Fn(&Reply) -> bool) -> Option<u64> {
+        self.entries.iter().find_map(|entry| match &entry.turn {
+            Turn::Tars(reply) if is_meant(reply) => Some(entry.key),
+            _ => None,
+        })
     }
 
     /// Changes the reply to an utterance, which begins with this if there is none.
@@ -291,6 +298,26 @@ mod tests {
         assert_eq!(shown(&conversation).len(), 0);
         conversation.speak(status(TtsEvent::SpeakingStart, Some("x"), "Hello."));
         assert_eq!(shown(&conversation)[0]["said"][0]["text"], "Hello.");
+    }
+
+    #[test]
+    fn what_is_spoken_before_it_is_seen_to_be_asked_for_is_shown_once() {
+        for utt_id in [Some("u1"), None] {
+            let say = TtsSay { utt_id: utt_id.map(str::to_owned), ..say("", "One.") };
+            let mut conversation = Conversation::default();
+            conversation.speak(status(TtsEvent::SpeakingStart, utt_id, "One."));
+            conversation.speak(status(TtsEvent::SpeakingEnd, utt_id, "One."));
+            conversation.say(say.clone());
+            let spoken = json!([{ "text": "One.", "state": "spoken" }]);
+            assert_eq!(shown(&conversation)[0]["said"], spoken);
+            assert_eq!(shown(&conversation).len(), 1);
+            conversation.say(say);
+            let said: usize = shown(&conversation)
+                .iter()
+                .map(|entry| entry["said"].as_array().unwrap().len())
+                .sum();
+            assert_eq!(said, 2, "what is said twice is shown twice");
+        }
     }
 
     #[test]

@@ -30,6 +30,9 @@ pub(super) struct Reply {
 struct Sentence {
     text: String,
     state: SpeechState,
+    /// Whether the voice was seen to be told. It may be heard before that.
+    #[serde(skip)]
+    was_asked_for: bool,
 }
 
 /// How far the voice is with a sentence.
@@ -106,9 +109,26 @@ impl Reply {
         self.decide(Some(String::new()), None);
     }
 
-    /// The voice is given a sentence.
-    pub(super) fn say(&mut self, text: String, state: SpeechState) {
-        self.said.push(Sentence { text: shortened(text), state });
+    /// Whether a sentence of this was heard before the voice was seen to be told.
+    pub(super) fn anticipates(&self, id: Option<&str>, text: &str) -> bool {
+        self.id.as_deref() == id && self.said.iter().any(|sentence| sentence.anticipates(text))
+    }
+
+    /// The voice is told to speak a sentence.
+    pub(super) fn say(&mut self, text: String) {
+        match self.said.iter_mut().find(|sentence| sentence.anticipates(&text)) {
+            Some(sentence) => sentence.was_asked_for = true,
+            None => self.add(text, SpeechState::Waiting, true),
+        }
+    }
+
+    /// The voice begins a sentence that it was not seen to be told.
+    pub(super) fn begin(&mut self, text: String) {
+        self.add(text, SpeechState::Speaking, false);
+    }
+
+    fn add(&mut self, text: String, state: SpeechState, was_asked_for: bool) {
+        self.said.push(Sentence { text: shortened(text), state, was_asked_for });
         self.settle();
     }
 
@@ -143,6 +163,10 @@ impl Sentence {
     fn is_meant(&self, text: &str) -> bool {
         !self.state.is_over() && (text.is_empty() || self.text == text)
     }
+
+    fn anticipates(&self, text: &str) -> bool {
+        !self.was_asked_for && self.text == text
+    }
 }
 
 #[cfg(test)]
@@ -152,7 +176,9 @@ mod tests {
     fn unsaid(thought: &str, said: &[&str]) -> String {
         let mut reply = Reply::default();
         reply.think(thought, false);
-        said.iter().for_each(|text| reply.say((*text).to_owned(), SpeechState::Waiting));
+        for text in said {
+            reply.say((*text).to_owned());
+        }
         reply.unsaid
     }
 
@@ -179,7 +205,7 @@ mod tests {
         let mut reply = Reply::to(Some("u1".to_owned()));
         for _ in 0..SENTENCES {
             assert!(reply.answers("u1"));
-            reply.say("Again.".to_owned(), SpeechState::Waiting);
+            reply.say("Again.".to_owned());
         }
         assert!(!reply.answers("u1"));
         assert!(!reply.answers("u2"));
