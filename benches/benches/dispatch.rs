@@ -1,6 +1,8 @@
 //! The cost in process of one message, from its packet to the end of its handler: load and subject
 //! share a thread.
 
+#![allow(clippy::cast_precision_loss, reason = "figures are for people")]
+
 use std::time::Duration;
 
 use benches::in_process;

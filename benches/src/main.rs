@@ -1,5 +1,9 @@
-//! Runs the benchmarks. Without arguments all of them, in turn; `benches/run` does the rest.
+//! Runs the benchmarks. Without arguments it runs all of them and puts the figures into
+//! `docs/performance.md`; `bench only consume:0 3` runs one, for three rounds, and prints them.
 
+#![allow(clippy::cast_precision_loss, reason = "figures are for people")]
+
+mod compile;
 mod driver;
 mod report;
 
@@ -24,9 +28,11 @@ fn main() -> anyhow::Result<()> {
             let work = Work { scenario, messages, port, says_ready };
             tell(&subject::run(subject.parse()?, work)?)
         }
-        [] => report::print(&driver::run(None, 5)?),
+        [] => report::store(&driver::run(None, 5)?, &compile::run()?),
         ["only", scenario, rounds] => report::print(&driver::run(Some(scenario), rounds.parse()?)?),
-        _ => bail!("bench [only SCENARIO ROUNDS]"),
+        _ => bail!(
+            "bench [only SCENARIO ROUNDS], with a scenario such as consume:0 or mosquitto:request:1"
+        ),
     }
 }
 

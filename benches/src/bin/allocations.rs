@@ -1,5 +1,7 @@
 //! Prints how many blocks of memory a message takes, from its arrival to its end.
 
+#![allow(clippy::cast_precision_loss, reason = "figures are for people")]
+
 use std::io::Write as _;
 
 use anyhow::bail;

@@ -3,6 +3,8 @@
 //!
 //! `regression` compares, `regression --store` stores.
 
+#![allow(clippy::cast_precision_loss, reason = "figures are for people")]
+
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

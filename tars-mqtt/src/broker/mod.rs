@@ -44,6 +44,8 @@
 //! - QoS 0 to a client that reads slowly is dropped beyond 10 000 waiting messages, without a word.
 //! - A packet above [`max_packet_size`](EmbeddedBrokerBuilder::max_packet_size) closes the
 //!   connection that sent it. A client that goes on sending the same one never gets through.
+//! - A message at QoS 1 overtakes messages at QoS 0 that the same client sent just before it (44 of
+//!   50 times; never with Mosquitto). Messages of one QoS stay in order.
 //! - An absent member of a shared subscription gets nothing as long as another is there.
 //! - A client id with `/`, `\` or a control character in it is refused (CONNACK code 2), and so are
 //!   `.` and `..`.

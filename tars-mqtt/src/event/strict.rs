@@ -1,5 +1,5 @@
 //! Deserializes like the deserializer beneath, but refuses fields that the type does not have, at
-//! any depth, and names them.
+//! any depth, and names the field in which something is wrong.
 //!
 //! serde hands what a derived type does not know to `deserialize_ignored_any`; that call is the
 //! refusal here. So types need no `#[serde(deny_unknown_fields)]` of their own. Where serde first
@@ -176,6 +176,20 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Strict<'_, 'de, A> {
     }
 }
 
+/// Says of which field an error is, if it does not say so itself.
+#[cold]
+fn naming<E: serde::de::Error>(key: &str, error: E) -> E {
+    let (quoted, reason) = (format!("`{key}`"), error.to_string());
+    if reason.contains(&quoted) || key.is_empty() || key.len() > LONGEST_NAMED {
+        error
+    } else {
+        E::custom(format_args!("{quoted}: {reason}"))
+    }
+}
+
+/// Longer keys, in bytes, are no names of fields.
+const LONGEST_NAMED: usize = 64;
+
 /// The fields of a map, remembering the key that was read last.
 struct Fields<'de, A> {
     inner: A,
@@ -193,7 +207,8 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Fields<'de, A> {
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
-        self.inner.next_value_seed(Strict { inner: seed, key: Some(&self.key) })
+        let read = self.inner.next_value_seed(Strict { inner: seed, key: Some(&self.key) });
+        read.map_err(|error| naming(&self.key, error))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -335,6 +350,23 @@ mod tests {
     }
 
     #[test]
+    fn an_error_names_the_field_and_those_it_is_in_and_says_where_once() {
+        for (json, expected) in [
+            (r#"{"name": 7}"#, "`name`: invalid type: integer `7`, expected a string"),
+            (
+                r#"{"name": "n", "inner": [{"x": 1}, {"x": "y"}]}"#,
+                "`inner`: `x`: invalid type: string \"y\", expected i32",
+            ),
+            (r#"{"name": "n", "choice": {"New": {}}}"#, "`choice`: missing field `x`"),
+            (r#"{"name": "n", "counts": {"7": {"x": true}}}"#, "`counts`: `x`: invalid type"),
+        ] {
+            let error = read(json).unwrap_err();
+            assert!(error.starts_with(expected), "{error}");
+            assert_eq!(error.matches(" at line 1 column ").count(), 1, "{error}");
+        }
+    }
+
+    #[test]
     fn an_unknown_field_is_named_at_any_depth() {
         for json in [
             r#"{"name": "n", "bogus": 1}"#,
@@ -346,7 +378,8 @@ mod tests {
             r#"{"name": "n", "b\u006fgus": 1}"#,
         ] {
             let error = read(json).unwrap_err();
-            assert!(error.starts_with("unknown field `bogus`"), "{json}: {error}");
+            assert!(error.contains("unknown field `bogus`"), "{json}: {error}");
+            assert_eq!(error.matches("bogus").count(), 1, "{json}: {error}");
         }
     }
 }

@@ -1,17 +1,11 @@
-//! The bounds of all fields that have some. A field names its own in `deserialize_with`, so that what
+//! The bounds of all numbers that have some. A field names its own in `deserialize_with`, so that what
 //! is out of bounds is refused with the name of the field.
 
-use std::fmt::Display;
 use std::ops::RangeInclusive;
 
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, Error};
 use serde_json::Number;
-
-use super::{
-    CameraEvent, FrameFormat, ImageFormat, MicAction, MovementAction, MovementStateEvent,
-    MovementStatusEvent, Role, TestMovementCommand, TtsAction, TtsEvent,
-};
 
 const ANY: f64 = f64::INFINITY;
 
@@ -20,15 +14,6 @@ macro_rules! numbers {
     ($($name:ident($field:literal): $type:ty = $bounds:expr;)*) => {$(
         pub(super) fn $name<'de, D: Deserializer<'de>>(value: D) -> Result<$type, D::Error> {
             <$type as Bounded>::read($field, $bounds, value)
-        }
-    )*};
-}
-
-/// Fields that are one of a few words.
-macro_rules! words {
-    ($($name:ident($field:literal): $type:ty;)*) => {$(
-        pub(super) fn $name<'de, D: Deserializer<'de>>(value: D) -> Result<$type, D::Error> {
-            <$type>::deserialize(value).map_err(|error| at($field, error))
         }
     )*};
 }
@@ -55,20 +40,6 @@ numbers! {
     fps("fps"): Option<f64> = 0.0..=ANY;
 }
 
-words! {
-    tts_event("event"): TtsEvent;
-    tts_action("action"): TtsAction;
-    mic_action("action"): MicAction;
-    role("role"): Role;
-    movement_action("command"): MovementAction;
-    movement_state_event("event"): MovementStateEvent;
-    test_movement("command"): TestMovementCommand;
-    movement_status_event("event"): MovementStatusEvent;
-    image_format("format"): ImageFormat;
-    frame_format("format"): FrameFormat;
-    camera_event("event"): CameraEvent;
-}
-
 /// A number, or a number that may be missing.
 trait Bounded: Sized {
     fn read<'de, D: Deserializer<'de>>(
@@ -86,7 +57,7 @@ macro_rules! bounded {
                 bounds: RangeInclusive<f64>,
                 value: D,
             ) -> Result<Self, D::Error> {
-                let found = Number::deserialize(value).map_err(|error| at(field, error))?;
+                let found = Number::deserialize(value)?;
                 check(field, &bounds, &found)
             }
         }
@@ -101,7 +72,7 @@ impl<T: DeserializeOwned> Bounded for Option<T> {
         bounds: RangeInclusive<f64>,
         value: D,
     ) -> Result<Self, D::Error> {
-        let found = Option::<Number>::deserialize(value).map_err(|error| at(field, error))?;
+        let found = Option::<Number>::deserialize(value)?;
         found.map(|found| check(field, &bounds, &found)).transpose()
     }
 }
@@ -123,8 +94,4 @@ fn check<T: DeserializeOwned, E: Error>(
     } else {
         format!("`{field}` is {found}, and {must} of at least {lowest}")
     }))
-}
-
-fn at<E: Error>(field: &str, error: impl Display) -> E {
-    E::custom(format_args!("`{field}`: {error}"))
 }

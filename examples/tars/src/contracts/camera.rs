@@ -19,7 +19,7 @@ pub struct CameraCaptureRequest {
     #[serde(default)]
     pub request_id: Id,
     /// How the picture is written.
-    #[serde(default, deserialize_with = "bounds::image_format")]
+    #[serde(default)]
     pub format: ImageFormat,
     /// How much of it is kept where the format leaves something out, from 1 to 100.
     #[serde(default = "good", deserialize_with = "bounds::quality")]
@@ -67,7 +67,6 @@ pub struct CameraImageResponse {
     /// The picture in base64.
     pub image_data: String,
     /// How it is written.
-    #[serde(deserialize_with = "bounds::image_format")]
     pub format: ImageFormat,
     /// Its width in pixels.
     #[serde(deserialize_with = "bounds::image_width")]
@@ -104,7 +103,7 @@ pub struct CameraFrame {
     /// The picture in base64.
     pub frame_data: String,
     /// How it is written.
-    #[serde(default, deserialize_with = "bounds::frame_format")]
+    #[serde(default)]
     pub format: FrameFormat,
     /// Its width in pixels, at least 1.
     #[serde(deserialize_with = "bounds::frame_width")]
@@ -142,7 +141,6 @@ pub struct CameraStatusUpdate {
     #[serde(default)]
     pub timestamp: Timestamp,
     /// What happened.
-    #[serde(deserialize_with = "bounds::camera_event")]
     pub event: CameraEvent,
     /// Id of the request that it is about.
     pub request_id: Option<String>,

@@ -3,7 +3,7 @@ use smart_default::SmartDefault;
 use tars_mqtt::Event;
 
 use super::defaults::yes;
-use super::{Id, Object, bounds};
+use super::{Id, Object};
 
 /// A question for the language model.
 #[derive(Clone, Debug, PartialEq, SmartDefault, Serialize, Deserialize, Event)]
@@ -35,7 +35,6 @@ pub struct LlmRequest {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ConversationMessage {
     /// Who said it.
-    #[serde(deserialize_with = "bounds::role")]
     pub role: Role,
     /// What was said.
     pub content: String,

@@ -19,7 +19,6 @@ pub struct MovementCommand {
     #[serde(default)]
     pub id: Id,
     /// The movement.
-    #[serde(deserialize_with = "bounds::movement_action")]
     pub command: MovementAction,
     /// How to do it.
     #[serde(default)]
@@ -87,7 +86,6 @@ pub struct MovementState {
     /// Id of the command.
     pub id: String,
     /// What happened.
-    #[serde(deserialize_with = "bounds::movement_state_event")]
     pub event: MovementStateEvent,
     /// Number of the frame.
     pub seq: Option<i64>,
@@ -123,7 +121,6 @@ pub struct TestMovementRequest {
     #[serde(default)]
     pub timestamp: Timestamp,
     /// The movement.
-    #[serde(deserialize_with = "bounds::test_movement")]
     pub command: TestMovementCommand,
     /// How fast, from 0.1 to 1.
     #[serde(default = "full_speed", deserialize_with = "bounds::speed")]
@@ -193,7 +190,6 @@ pub struct MovementStatusUpdate {
     #[serde(default)]
     pub timestamp: Timestamp,
     /// What happened.
-    #[serde(deserialize_with = "bounds::movement_status_event")]
     pub event: MovementStatusEvent,
     /// The movement that it is about.
     pub command: Option<String>,

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 use tars_mqtt::Event;
 
-use super::{Id, Timestamp, bounds};
+use super::{Id, Timestamp};
 
 /// Something to be spoken.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Event)]
@@ -34,7 +34,6 @@ pub struct TtsStatus {
     #[serde(default)]
     pub message_id: Id,
     /// What happened.
-    #[serde(deserialize_with = "bounds::tts_event")]
     pub event: TtsEvent,
     /// What is spoken.
     #[serde(default)]
@@ -77,7 +76,6 @@ pub struct TtsControlCommand {
     #[serde(default)]
     pub message_id: Id,
     /// What to do.
-    #[serde(deserialize_with = "bounds::tts_action")]
     pub action: TtsAction,
     /// Why.
     pub reason: Option<String>,

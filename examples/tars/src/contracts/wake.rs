@@ -60,7 +60,6 @@ pub struct WakeMicCommand {
     #[serde(default)]
     pub message_id: Id,
     /// What to do.
-    #[serde(deserialize_with = "bounds::mic_action")]
     pub action: MicAction,
     /// Why.
     #[serde(default = "wake")]

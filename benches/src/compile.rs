@@ -1,0 +1,85 @@
+//! How long the quickstart takes to compile, and how large it is, beside the same by hand.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context as _, ensure};
+use benches::measure::Figures;
+
+/// A program to compile, and what it depends on.
+struct Program {
+    source: &'static str,
+    dependencies: String,
+}
+
+/// Compiles both. First the quickstart, then the one by hand.
+pub(crate) fn run() -> anyhow::Result<[Figures; 2]> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("no workspace")?;
+    let common = r#"
+        anyhow = "1"
+        serde = { version = "1", features = ["derive"] }
+    "#;
+    let quickstart = Program {
+        source: "examples/src/bin/quickstart.rs",
+        dependencies: format!(
+            "{common}tars-mqtt = {{ path = \"{}\" }}",
+            root.join("tars-mqtt").display()
+        ),
+    };
+    let by_hand = Program {
+        source: "benches/src/bin/handwritten.rs",
+        dependencies: format!(
+            r#"{common}
+            fastrand = "2"
+            rumqttc = {{ version = "0.25.1", default-features = false }}
+            serde_json = "1"
+            tokio = {{ version = "1", features = ["macros", "rt-multi-thread", "signal", "sync", "time"] }}
+            tracing = "0.1"
+            tracing-subscriber = {{ version = "0.3", default-features = false, features = ["ansi", "fmt"] }}
+            "#
+        ),
+    };
+    Ok([quickstart.measure(root)?, by_hand.measure(root)?])
+}
+
+impl Program {
+    fn measure(&self, root: &Path) -> anyhow::Result<Figures> {
+        let folder = tempfile::TempDir::new()?;
+        let folder = folder.path();
+        let manifest = format!(
+            "[package]\nname = \"subject\"\nversion = \"0.0.0\"\nedition = \"2024\"\n[workspace]\n\
+             [profile.release]\nstrip = true\n[dependencies]\n{}\n",
+            self.dependencies
+        );
+        fs::create_dir(folder.join("src"))?;
+        fs::write(folder.join("Cargo.toml"), manifest)?;
+        // The same versions for both.
+        fs::copy(root.join("Cargo.lock"), folder.join("Cargo.lock"))?;
+        let source = fs::read_to_string(root.join(self.source))?;
+        let main = folder.join("src/main.rs");
+        fs::write(&main, &source)?;
+        cargo(folder, &["fetch"])?;
+        let clean = cargo(folder, &["build"])?;
+        fs::write(&main, format!("{source}\n// Changed.\n"))?;
+        let again = cargo(folder, &["build"])?;
+        cargo(folder, &["build", "--release"])?;
+        let size = fs::metadata(folder.join("target/release/subject"))?.len();
+        Ok(Figures::from([
+            ("clean build, s".to_owned(), clean),
+            ("build after a change, s".to_owned(), again),
+            ("release, stripped, MiB".to_owned(), size as f64 / f64::from(1 << 20)),
+        ]))
+    }
+}
+
+/// Returns how long it took, in seconds.
+fn cargo(folder: &Path, arguments: &[&str]) -> anyhow::Result<f64> {
+    let begin = Instant::now();
+    let mut cargo = Command::new("cargo");
+    cargo.args(arguments).current_dir(folder).env_remove("CARGO_TARGET_DIR");
+    let ran = cargo.output()?;
+    ensure!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    Ok(begin.elapsed().as_secs_f64())
+}
