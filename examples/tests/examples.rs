@@ -45,6 +45,21 @@ async fn batching_publishes_every_value_once() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_count_each_page_once() {
+    let output = output_of(Program::new(env!("CARGO_BIN_EXE_workers"))).await;
+    assert!(output.ends_with("\n6 words on 4 pages\n"), "{output}");
+    for page in 0..4 {
+        assert_eq!(output.matches(&format!("on page {page}\n")).count(), 1, "{output}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn packets_are_answered() {
+    let output = output_of(Program::new(env!("CARGO_BIN_EXE_packets"))).await;
+    assert!(output.contains("The broker has answered a ping.\n"), "{output}");
+}
+
 fn without_url(client_id: &str) -> Process {
     Program::new(env!("CARGO_BIN_EXE_quickstart")).env("MQTT_CLIENT_ID", client_id).start()
 }

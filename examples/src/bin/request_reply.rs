@@ -32,6 +32,12 @@ async fn divide(Divide { dividend, divisor }: Divide) -> Quotient {
 #[derive(Debug, Serialize, Deserialize, Event)]
 struct Unanswered {}
 
+async fn ask(client: &Client, dividend: i64, divisor: i64) -> tars_mqtt::Result<()> {
+    let answer: Envelope<Quotient> = client.request(&Divide { dividend, divisor }).await?;
+    println!("{dividend} / {divisor}: {:?} (from {})", answer.data, answer.source);
+    Ok(())
+}
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let broker = examples::broker().await?;
@@ -39,8 +45,7 @@ async fn main() -> anyhow::Result<()> {
     let client = Client::connect(examples::config(&broker, "asker")?).await?;
 
     for (dividend, divisor) in [(42, 6), (1, 0)] {
-        let answer: Envelope<Quotient> = client.request(&Divide { dividend, divisor }).await?;
-        println!("{dividend} / {divisor}: {:?} (from {})", answer.data, answer.source);
+        ask(&client, dividend, divisor).await?;
     }
 
     let asked = client.request::<_, Quotient>(&Unanswered {}).timeout(Duration::from_millis(200));

@@ -38,6 +38,14 @@ async fn count(path: String, State(seen): State<Seen>, payload: Bytes) {
     seen.0.send_modify(|count| *count += 1);
 }
 
+/// What thermometers do: they publish, and listen to nobody.
+async fn report(client: &Client, readings: &[(&str, f64)]) -> tars_mqtt::Result<()> {
+    for &(room, celsius) in readings {
+        client.publish(&Temperature { room: room.to_owned(), celsius }).await?;
+    }
+    Ok(())
+}
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let broker = examples::broker().await?;
@@ -48,11 +56,8 @@ async fn main() -> anyhow::Result<()> {
         .start()
         .await?;
 
-    let client = service.client();
     let readings = [("kitchen", 21.5), ("cellar", 12.0), ("kitchen", 22.0)];
-    for (room, celsius) in readings {
-        client.publish(&Temperature { room: room.to_owned(), celsius }).await?;
-    }
+    report(&service.client(), &readings).await?;
     let count = *seen.0.subscribe().wait_for(|count| *count == readings.len()).await?;
 
     // Stopping lets the handlers finish first.

@@ -15,3 +15,13 @@ pub mod tts;
 pub mod vars;
 pub mod wake;
 pub mod web;
+
+/// The pieces of programs in the document about patterns.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/patterns.md")]
+struct Patterns;
+
+/// And in the document about migration.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/migration.md")]
+struct Migration;

@@ -84,6 +84,31 @@ async fn it_answers_sentence_by_sentence_and_moves_and_remembers_and_recalls() {
     assert!(recalled.contains("Miez"), "remembered after its end: {said:#?}");
 }
 
+/// The blocks of a document that are in this language.
+fn blocks<'a>(document: &'a str, language: &str) -> Vec<&'a str> {
+    let begin = format!("```{language}\n");
+    let after = document.split(&*begin).skip(1);
+    after.map(|text| text.split("```").next().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn the_conversation_in_the_documents_is_what_the_robot_says() {
+    let document = include_str!("../../../docs/conversation.md");
+    let (commands, outputs) = (blocks(document, "sh"), blocks(document, "text"));
+    let folder = TempDir::new().unwrap();
+    for (command, output) in commands.into_iter().zip(outputs).take(2) {
+        // The first text between quotes is the format of `printf`.
+        let quoted = command.split('\'').skip(1).step_by(2).filter(|text| *text != "%s\\n");
+        let input = quoted.collect::<Vec<_>>().join("\n");
+        let mut robot = robot(&folder).input(&input).start();
+        assert_eq!(robot.exit_code().await, 0, "{}", robot.errors());
+        // Before it are the addresses, which are others here.
+        let written: Vec<_> = output.lines().skip(2).collect();
+        assert_eq!(conversation(&robot), written);
+        assert_eq!(robot.errors(), "");
+    }
+}
+
 #[tokio::test]
 async fn who_does_not_call_it_is_told_how() {
     let folder = TempDir::new().unwrap();
