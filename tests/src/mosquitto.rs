@@ -116,8 +116,10 @@ fn find() -> Option<PathBuf> {
         .find(|program| program.is_file())
 }
 
-/// A port that nobody uses.
+/// A port that nobody uses, and that the system gives to no connection as its own: a client that tries
+/// such a port again and again, while nobody listens there, may in the end be connected to itself.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("its address").port()
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let mut ports = std::iter::repeat_with(|| fastrand::u16(10_000..30_000)).take(1_000);
+    ports.find(is_free).expect("a free port")
 }
