@@ -156,10 +156,10 @@ async fn what_was_sent_before_it_was_killed_is_remembered_once() {
             let lines = memory.lines();
             lines.iter().map(|line| line["said"]["id"].as_str().unwrap().to_owned()).collect()
         };
-        tests::eventually("the last is on disk", || ids().iter().any(|id| id == "last")).await;
-        let ids = ids();
-        assert_eq!(ids.len(), MESSAGES + 1);
-        assert_eq!(ids.iter().collect::<HashSet<_>>().len(), MESSAGES + 1);
+        // Not in order with every broker: some keep back what they send again.
+        let different = || ids().into_iter().collect::<HashSet<_>>().len();
+        tests::eventually("all are on disk", || different() == MESSAGES + 1).await;
+        assert_eq!(ids().len(), MESSAGES + 1);
     })
     .await;
 }
