@@ -8,6 +8,10 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
+/// How much later the second of two connections speaks: the broker would take either for the new one,
+/// and throw out the other.
+const LATER: Duration = Duration::from_millis(20);
+
 /// A relay between client and broker that a test makes worse than a network: it cuts, refuses,
 /// delays, swallows, throttles, takes apart and doubles.
 pub struct Relay {
@@ -210,6 +214,7 @@ async fn pump(
                 return;
             }
             if let Some(also_to) = &mut also_to {
+                tokio::time::sleep(LATER).await;
                 // The broker may have thrown the second one out.
                 let _ = also_to.write_all(piece).await;
             }
