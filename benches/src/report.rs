@@ -267,8 +267,11 @@ fn machine() -> anyhow::Result<String> {
         let said = String::from_utf8(said.stdout)?;
         Ok(said.lines().next().unwrap_or_default().to_owned())
     };
+    let lock = std::fs::read_to_string(root().join("Cargo.lock"))?;
+    let rumqttc = lock.split_once("name = \"rumqttc\"\nversion = \"").context("no rumqttc")?.1;
+    let rumqttc = rumqttc.split('"').next().unwrap_or_default();
     Ok(format!(
-        "\nOn {cores} cores of {model}, Linux {}, {}, {}, rumqttc 0.25.1. Medians of five rounds, \
+        "\nOn {cores} cores of {model}, Linux {}, {}, {}, rumqttc {rumqttc}. Medians of five rounds, \
          least and most in\nbrackets.\n",
         says("uname", "-r")?,
         says("rustc", "--version")?,

@@ -24,7 +24,7 @@ pub use process::{Process, Program};
 pub use relay::Relay;
 pub use scripted::{Connection, ScriptedServer};
 pub use spy::{Spy, json};
-pub use wait::{LIMIT, eventually, within};
+pub use wait::{LIMIT, acknowledged, eventually, within};
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

@@ -1,5 +1,8 @@
 use std::time::Duration;
 
+use rumqttc::Packet;
+use tars_mqtt::{Direction, Traffic};
+use tokio::sync::broadcast::Receiver;
 use tokio::time::{Instant, sleep, timeout};
 
 /// How long a test waits for anything before it fails.
@@ -31,4 +34,17 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) -> impl Futur
             sleep(Duration::from_millis(5)).await;
         }
     }
+}
+
+/// Waits until the client that is watched acknowledges a message at QoS 1.
+pub async fn acknowledged(traffic: &mut Receiver<Traffic>) {
+    let acknowledged = async {
+        loop {
+            let seen = traffic.recv().await.expect("the client is there, and not too fast");
+            if seen.direction == Direction::Outgoing && matches!(seen.packet, Packet::PubAck(_)) {
+                return;
+            }
+        }
+    };
+    within("an acknowledgement", acknowledged).await;
 }

@@ -75,12 +75,6 @@ impl Peer {
         Ok(())
     }
 
-    /// Whether a subject is at the other end, and not a broker.
-    #[must_use]
-    pub fn is_server(&self) -> bool {
-        self.is_server
-    }
-
     /// Reads what has come, and answers what any server answers. `None` at the end.
     pub fn read(&mut self) -> anyhow::Result<Option<Vec<Packet>>> {
         let read = self.stream.read(&mut self.chunk).unwrap_or(0);

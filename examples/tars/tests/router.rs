@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use tars::router::{self, Clock, Settings};
 use tars::vars::Vars;
 use tars_mqtt::prelude::*;
-use tars_mqtt::rumqttc::{Packet, Publish};
-use tars_mqtt::{Direction, Running, Traffic};
-use tests::{Broker, Spy, envelope, on_each_broker, within};
+use tars_mqtt::rumqttc::Publish;
+use tars_mqtt::{Running, Traffic};
+use tests::{Broker, Spy, envelope, on_each_broker};
 use tokio::sync::broadcast::Receiver;
 
 const SCENARIOS: &str = include_str!("../../../tests/fixtures/py-tars/router-scenarios.json");
@@ -63,16 +63,7 @@ impl Stage {
             return self.until(|message| tests::json(message)["id"] == "mark").await;
         }
         // Sent when the handler is done, and the broker has what it published.
-        let acknowledged = async {
-            loop {
-                let seen = self.traffic.recv().await.unwrap();
-                if seen.direction == Direction::Outgoing && matches!(seen.packet, Packet::PubAck(_))
-                {
-                    return;
-                }
-            }
-        };
-        within("an acknowledgement", acknowledged).await;
+        tests::acknowledged(&mut self.traffic).await;
         self.spy.publish("mark", "").await;
         self.until(|message| message.topic == "mark").await
     }

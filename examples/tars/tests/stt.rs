@@ -7,9 +7,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tars::stt::{self, Settings};
 use tars_mqtt::prelude::*;
-use tars_mqtt::rumqttc::Packet;
-use tars_mqtt::{Direction, Running, Traffic};
-use tests::{Broker, Spy, envelope, on_each_broker, within};
+use tars_mqtt::{Running, Traffic};
+use tests::{Broker, Spy, envelope, on_each_broker};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::mpsc;
 
@@ -42,16 +41,7 @@ impl Stage {
 
     /// Waits until the service has taken what was sent to it.
     async fn until_heard(&mut self) {
-        let acknowledged = async {
-            loop {
-                let seen = self.traffic.recv().await.unwrap();
-                if seen.direction == Direction::Outgoing && matches!(seen.packet, Packet::PubAck(_))
-                {
-                    return;
-                }
-            }
-        };
-        within("an acknowledgement", acknowledged).await;
+        tests::acknowledged(&mut self.traffic).await;
     }
 
     fn say(&self, line: &str) {

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use super::Client;
 use crate::connection::{Command, TargetId};
 use crate::delivery::{Hold, Job, Overflow, Queue};
-use crate::event::{Envelope, Head, fresh_id, now, read_data};
+use crate::event::{Envelope, Head, Unreadable, fresh_id, now, read_data};
 use crate::message::Message;
 use crate::{Error, Event, QoS, Result};
 
@@ -147,19 +147,12 @@ pub(crate) fn read<E: Event + DeserializeOwned>(message: &Message) -> Result<Env
             data: read_data(payload).map_err(|error| error.to_string())?,
         });
     }
-    let not_an_envelope = |error| format!("not an envelope: {error}");
-    let head = Head::find(payload).map_err(not_an_envelope)?;
-    let found = head.event_type(payload);
-    if found != E::TYPE {
-        return Err(format!("the event is of type `{found}`, and `{}` was expected", E::TYPE));
-    }
+    let unreadable = |error: Unreadable| error.to_string();
+    let head = Head::find(payload).map_err(Unreadable::Envelope).map_err(unreadable)?;
     Ok(Envelope {
-        data: read_data(head.data(payload)).map_err(|error| match Head::parse(payload) {
-            Ok(_) => error.to_string(),
-            Err(error) => not_an_envelope(error),
-        })?,
+        data: head.read(payload).map_err(unreadable)?,
         id: head.id(payload).to_owned(),
-        event_type: found.to_owned(),
+        event_type: head.event_type(payload).to_owned(),
         ts: head.ts(),
         source: head.source(payload).to_owned(),
     })

@@ -1,10 +1,14 @@
 use std::borrow::Cow;
+use std::fmt;
 use std::ops::Range;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Number;
 use serde_json::value::RawValue;
 
+use super::contract::Event;
+use super::envelope::read_data;
 use super::scan::Scan;
 
 /// An envelope whose data has not been read yet. Says where its parts stand in the payload.
@@ -14,41 +18,61 @@ pub(crate) struct Head {
     event_type: Part,
     source: Part,
     ts: f64,
-    data: (usize, usize),
+    data: Range<usize>,
+}
+
+/// Why an event cannot be read.
+#[derive(Debug)]
+pub(crate) enum Unreadable {
+    /// It is another one: the type that was found, and the one that was expected.
+    Type(String, &'static str),
+    /// The data does not make one: its type, and the reason.
+    Data(&'static str, serde_json::Error),
+    /// There is no envelope, after all.
+    Envelope(serde_json::Error),
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Type(found, expected) => {
+                write!(f, "the event is of type `{found}`, and `{expected}` was expected")
+            }
+            Self::Data(event_type, error) => {
+                write!(f, "the data is not a `{event_type}`: {error}")
+            }
+            Self::Envelope(error) => write!(f, "the payload is not an envelope: {error}"),
+        }
+    }
 }
 
 /// A text in a payload, or outside where it was written with escapes.
 #[derive(Clone, Debug)]
 enum Part {
-    Inside(usize, usize),
+    Inside(Range<usize>),
     Unescaped(Box<str>),
 }
 
 impl Part {
     fn of(text: Cow<'_, str>, payload: &[u8]) -> Self {
         match text {
-            Cow::Borrowed(text) => {
-                let (start, end) = range(text.as_bytes(), payload);
-                Self::Inside(start, end)
-            }
+            Cow::Borrowed(text) => Self::Inside(range(text.as_bytes(), payload)),
             Cow::Owned(text) => Self::Unescaped(text.into()),
         }
     }
 
     fn in_payload<'a>(&'a self, payload: &'a [u8]) -> &'a str {
         match self {
-            Self::Inside(start, end) => {
-                std::str::from_utf8(&payload[*start..*end]).unwrap_or_default()
-            }
+            Self::Inside(range) => std::str::from_utf8(&payload[range.clone()]).unwrap_or_default(),
             Self::Unescaped(text) => text,
         }
     }
 }
 
 /// Where a part that was borrowed from a payload stands in it.
-fn range(part: &[u8], payload: &[u8]) -> (usize, usize) {
+fn range(part: &[u8], payload: &[u8]) -> Range<usize> {
     let start = part.as_ptr().addr() - payload.as_ptr().addr();
-    (start, start + part.len())
+    start..start + part.len()
 }
 
 impl Head {
@@ -83,13 +107,12 @@ impl Head {
             scan.token(b',')?;
         };
         std::str::from_utf8(&payload[..data.start]).ok()?;
-        let part = |range: Range<usize>| Part::Inside(range.start, range.end);
         Some(Self {
-            id: part(id?),
-            event_type: part(event_type?),
-            source: part(source?),
+            id: Part::Inside(id?),
+            event_type: Part::Inside(event_type?),
+            source: Part::Inside(source?),
             ts: ts?,
-            data: (data.start, data.end),
+            data,
         })
     }
 
@@ -143,7 +166,23 @@ impl Head {
     }
 
     pub(crate) fn data<'a>(&self, payload: &'a [u8]) -> &'a [u8] {
-        &payload[self.data.0..self.data.1]
+        &payload[self.data.clone()]
+    }
+
+    /// Reads the data as an event.
+    pub(crate) fn read<E>(&self, payload: &[u8]) -> Result<E, Unreadable>
+    where
+        E: Event + DeserializeOwned,
+    {
+        let found = self.event_type(payload);
+        if found != E::TYPE {
+            return Err(Unreadable::Type(found.to_owned(), E::TYPE));
+        }
+        // Where the data cannot be read, the envelope may be at fault.
+        read_data(self.data(payload)).map_err(|error| match Self::parse(payload) {
+            Ok(_) => Unreadable::Data(E::TYPE, error),
+            Err(error) => Unreadable::Envelope(error),
+        })
     }
 
     /// The whole number in `data.seq`, if there is one.

@@ -2,7 +2,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
 use super::{Context, EventInfo, FromMessage, Rejection};
-use crate::event::{Envelope, Head, read_data};
+use crate::event::{Envelope, Head, Unreadable, read_data};
 use crate::message::Message;
 use crate::{Event, event};
 
@@ -30,37 +30,22 @@ pub struct Json<T>(pub T);
 fn data<E: Event + DeserializeOwned>(context: &Context) -> Result<E, Rejection> {
     let payload = context.payload();
     if E::BARE {
-        return read_data(payload).map_err(|error| unreadable::<E>(&error));
+        return bare(payload);
     }
     let Some(head) = context.head() else { return without_envelope(context) };
-    let found = head.event_type(payload);
-    if found != E::TYPE {
-        return Err(Rejection::new(format!(
-            "the event is of type `{found}`, and `{}` was expected",
-            E::TYPE
-        )));
-    }
-    read_data(head.data(payload)).or_else(|error| {
-        // Where the data cannot be read, the envelope may be at fault.
-        if Head::parse(payload).is_ok() {
-            Err(unreadable::<E>(&error))
-        } else {
-            without_envelope(context)
-        }
+    head.read(payload).or_else(|unreadable| match unreadable {
+        Unreadable::Envelope(_) => without_envelope(context),
+        refused => Err(Rejection::new(refused.to_string())),
     })
 }
 
 fn without_envelope<E: Event + DeserializeOwned>(context: &Context) -> Result<E, Rejection> {
     let payload = context.payload();
-    if context.spec().options.accept_bare {
-        read_data(payload).map_err(|error| unreadable::<E>(&error))
-    } else {
-        Err(not_an_envelope(payload))
-    }
+    if context.spec().options.accept_bare { bare(payload) } else { Err(not_an_envelope(payload)) }
 }
 
-fn unreadable<E: Event>(error: &serde_json::Error) -> Rejection {
-    Rejection::new(format!("the data is not a `{}`: {error}", E::TYPE))
+fn bare<E: Event + DeserializeOwned>(payload: &[u8]) -> Result<E, Rejection> {
+    read_data(payload).map_err(|error| Rejection::new(Unreadable::Data(E::TYPE, error).to_string()))
 }
 
 #[cold]
@@ -71,8 +56,8 @@ fn not_an_envelope(payload: &[u8]) -> Rejection {
     // Parsed again for the reason, which nobody needs when all goes well.
     match Head::parse(payload) {
         Err(error) => Rejection::new(format!(
-            "the payload is not an envelope: {error} (if it is meant to come without one, \
-             subscribe with `accept_bare`)"
+            "{} (if it is meant to come without one, subscribe with `accept_bare`)",
+            Unreadable::Envelope(error)
         )),
         Ok(_) => Rejection::new("the payload is not an envelope"),
     }

@@ -1,6 +1,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use tars_mqtt::ConnectionState;
 use tars_mqtt::prelude::*;
 use tokio::sync::Notify;
 
@@ -24,12 +25,9 @@ impl Watch {
         outcome
     }
 
-    /// Tells each time that nothing was said in time.
-    ///
-    /// # Errors
-    ///
-    /// Once the client has stopped.
+    /// Tells each time that nothing was said in time, until the client stops.
     pub(super) async fn tell_of_silence(self, client: Client) -> tars_mqtt::Result<()> {
+        let mut state = client.state();
         loop {
             let deadline = self.attention().deadline();
             let silence = async {
@@ -41,6 +39,7 @@ impl Watch {
             tokio::select! {
                 () = self.changed.notified() => {}
                 () = silence => {}
+                _ = state.wait_for(|state| *state == ConnectionState::Stopped) => return Ok(()),
             }
             let (control, _, event) = self.attention().expire(Instant::now());
             if let Some(control) = control {
