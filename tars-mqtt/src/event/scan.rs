@@ -29,10 +29,10 @@ impl<'p> Scan<'p> {
         self.token(b'"')?;
         let start = self.at;
         let is_end = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
-        let len = self.payload[start..].iter().position(is_end)?;
-        self.at = start + len;
-        self.token(b'"')?;
-        Some(start..start + len)
+        let end = start + self.payload[start..].iter().position(is_end)?;
+        self.at = end + 1;
+        // What ends it may be something that no text may contain.
+        (self.payload[end] == b'"').then_some(start..end)
     }
 
     /// A number that is not too large.
@@ -99,7 +99,7 @@ mod tests {
     fn a_text_ends_at_its_quote_and_has_no_escapes() {
         assert_eq!(Scan::new(br#" "abc" "#).text(), Some(2..5));
         assert_eq!(Scan::new(br#""""#).text(), Some(1..1));
-        for text in [r#""a\"b""#, "\"a\nb\"", "\"a", "a", ""] {
+        for text in [r#""a\"b""#, "\"a\nb\"", "\"a\n\"", "\"a\t \"", "\"a", "a", ""] {
             assert_eq!(Scan::new(text.as_bytes()).text(), None, "{text}");
         }
     }
