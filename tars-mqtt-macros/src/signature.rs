@@ -3,7 +3,7 @@
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::parse::{Parse, ParseStream};
-use syn::{Attribute, FnArg, ReturnType, Signature, Type, Visibility};
+use syn::{Attribute, FnArg, ReturnType, Safety, Signature, Type, Visibility};
 
 use crate::errors::Errors;
 
@@ -42,7 +42,7 @@ pub(crate) fn check(signature: &Signature, what: &str, errors: &mut Errors) {
     if let Some(token) = &signature.constness {
         errors.at(token, format!("{what} runs while the program does; remove `const`"));
     }
-    if let Some(token) = &signature.unsafety {
+    if let Safety::Unsafe(token) = &signature.safety {
         errors.at(token, format!("{what} is called by safe code; remove `unsafe`"));
     }
     if let Some(abi) = &signature.abi {

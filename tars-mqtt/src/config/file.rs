@@ -1,6 +1,7 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use toml::{Table, Value};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
 use super::environment::CONFIG_FILE;
 use super::nearest::nearest;
@@ -23,7 +24,8 @@ pub(super) struct ConfigFile {
 impl ConfigFile {
     pub(super) fn read(path: &str) -> Self {
         let mut this = Self { path: PathBuf::from(path), ..Self::default() };
-        match table(&this.path) {
+        let text = std::fs::read_to_string(&this.path).map_err(|error| error.to_string());
+        match text.as_deref().map_err(String::clone).and_then(table) {
             Ok(root) => this.take_root(&root),
             Err(reason) => {
                 this.unread = true;
@@ -38,8 +40,8 @@ impl ConfigFile {
         this
     }
 
-    fn take_root(&mut self, root: &Table) {
-        for key in root.keys().filter(|key| *key != TABLE) {
+    fn take_root(&mut self, root: &DeTable<'_>) {
+        for key in root.keys().map(|key| &**key.get_ref()).filter(|key| *key != TABLE) {
             if SETTINGS.iter().any(|setting| is_key_of(key, setting)) {
                 self.warnings.push(format!(
                     "{} has the setting {key} outside of its [{TABLE}] table, where it is ignored",
@@ -47,8 +49,8 @@ impl ConfigFile {
                 ));
             }
         }
-        match root.get(TABLE) {
-            Some(Value::Table(mqtt)) => self.take_settings(mqtt),
+        match root.get(TABLE).map(Spanned::get_ref) {
+            Some(DeValue::Table(mqtt)) => self.take_settings(mqtt),
             Some(other) => self.problems.push(Problem::new(
                 CONFIG_FILE,
                 self.path.to_str(),
@@ -62,9 +64,11 @@ impl ConfigFile {
         }
     }
 
-    fn take_settings(&mut self, mqtt: &Table) {
+    fn take_settings(&mut self, mqtt: &DeTable<'_>) {
+        let entries: Vec<(&str, &DeValue<'_>)> =
+            mqtt.iter().map(|(key, value)| (&**key.get_ref(), value.get_ref())).collect();
         for setting in &SETTINGS {
-            let mut found = mqtt.iter().filter(|(key, _)| is_key_of(key, setting));
+            let mut found = entries.iter().filter(|(key, _)| is_key_of(key, setting));
             let (Some((key, value)), second) = (found.next(), found.next()) else { continue };
             match (second, text(value)) {
                 (Some((other, _)), _) => self.add(
@@ -77,7 +81,11 @@ impl ConfigFile {
                 }
             }
         }
-        for key in mqtt.keys().filter(|key| !SETTINGS.iter().any(|s| is_key_of(key, s))) {
+        let unknown = entries
+            .iter()
+            .map(|(key, _)| *key)
+            .filter(|key| !SETTINGS.iter().any(|setting| is_key_of(key, setting)));
+        for key in unknown {
             let keys: Vec<String> = SETTINGS.iter().map(Setting::key).collect();
             let word = key.get(..PREFIX.len()).filter(|start| start.eq_ignore_ascii_case(PREFIX));
             let word = if word.is_some() { &key[PREFIX.len()..] } else { key };
@@ -102,28 +110,30 @@ fn is_key_of(key: &str, setting: &Setting) -> bool {
 }
 
 /// The parser's own display would quote the line, which may hold a password.
-fn table(path: &Path) -> Result<Table, String> {
-    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
-    text.parse::<Table>().map_err(|error| {
+fn table(text: &str) -> Result<DeTable<'_>, String> {
+    let root = DeTable::parse(text).map_err(|error| {
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
         let line = before.matches('\n').count() + 1;
         format!("line {line}: {}", error.message().replace('\n', ", "))
-    })
+    })?;
+    Ok(root.into_inner())
 }
 
 /// As it would be written in an environment variable.
-fn text(value: &Value) -> Option<String> {
+fn text(value: &DeValue<'_>) -> Option<String> {
     match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Integer(number) => Some(number.to_string()),
-        // `Display` would make the whole number 60 of 60.0.
-        Value::Float(number) => Some(format!("{number:?}")),
-        Value::Boolean(boolean) => Some(boolean.to_string()),
-        Value::Datetime(_) | Value::Array(_) | Value::Table(_) => None,
+        DeValue::String(text) => Some(text.to_string()),
+        DeValue::Integer(number) => {
+            let decimal = i64::from_str_radix(number.as_str(), number.radix());
+            Some(decimal.map_or_else(|_| number.to_string(), |decimal| decimal.to_string()))
+        }
+        DeValue::Float(number) => Some(number.as_str().to_owned()),
+        DeValue::Boolean(boolean) => Some(boolean.to_string()),
+        DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => None,
     }
 }
 
-fn kind(value: &Value) -> String {
+fn kind(value: &DeValue<'_>) -> String {
     let kind = value.type_str();
     format!("{} {kind}", if kind.starts_with(['a', 'i']) { "an" } else { "a" })
 }

@@ -80,6 +80,19 @@ fn values_break_the_same_rules_and_name_the_file() {
 }
 
 #[test]
+fn numbers_may_be_written_in_every_way_of_toml() {
+    let config = mqtt("max_packet_size = 0x1_000\nshutdown_timeout = 1e1\nkeepalive = +3_0\n")
+        .expect("a valid configuration");
+    assert_eq!((config.packet_limit(), config.shutdown_limit()), (4096, Duration::from_secs(10)));
+    assert_eq!(config.keep_alive_interval(), Duration::from_secs(30));
+    for huge in ["99999999999999999999", "0xFFFFFFFFFFFFFFFFFFFF"] {
+        let error = mqtt(&format!("max_packet_size = {huge}\n")).expect_err("a problem");
+        assert_eq!(names(&error), ["MQTT_MAX_PACKET_SIZE"]);
+        assert_eq!(error.problems()[0].value(), Some(huge));
+    }
+}
+
+#[test]
 fn a_value_of_another_type_is_named_by_its_type() {
     for (lines, kind) in [
         ("keepalive = [1]", "`keepalive` is an array"),
