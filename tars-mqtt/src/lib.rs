@@ -20,6 +20,7 @@ mod message;
 mod qos;
 pub mod reply;
 mod router;
+mod task;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod text;

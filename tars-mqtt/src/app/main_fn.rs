@@ -1,3 +1,4 @@
+use std::pin::Pin;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -107,6 +108,13 @@ where
     Fut: Future,
     Fut::Output: MainResult,
 {
+    run(&options, Box::new(|app| Box::pin(async { body(app).await.into_result() })))
+}
+
+type Outcome<'a> = Pin<Box<dyn Future<Output = Result<(), BoxError>> + 'a>>;
+
+/// With boxes, so that all of this is compiled once, and not in each program.
+fn run<'a>(options: &MainOptions, body: Box<dyn FnOnce(App) -> Outcome<'a> + 'a>) -> ExitCode {
     let config = match Config::load(options.defaults()) {
         Ok(config) => config,
         Err(error) => return report(&error),
@@ -115,8 +123,7 @@ where
         Ok(runtime) => runtime,
         Err(error) => return report(&error),
     };
-    let outcome =
-        runtime.block_on(async { body(App::new(config).installing_logging()).await.into_result() });
+    let outcome = runtime.block_on(body(App::new(config).installing_logging()));
     // A handler that blocks its thread must not keep the process alive.
     runtime.shutdown_background();
     match outcome {

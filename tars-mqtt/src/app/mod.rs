@@ -9,7 +9,6 @@ mod running;
 mod signals;
 
 use std::fmt;
-use std::pin::Pin;
 
 use tokio::sync::mpsc;
 
@@ -21,12 +20,12 @@ use crate::config::Config;
 use crate::error::BoxError;
 use crate::extract::States;
 use crate::handler::{Handler, Registration};
+use crate::task::BoxFuture;
 use crate::transport::Dialer;
 use crate::{Error, Result};
 use signals::Signals;
 
-type OnReady =
-    Box<dyn FnOnce(Client) -> Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>> + Send>;
+type OnReady = Box<dyn FnOnce(Client) -> BoxFuture<Result<(), BoxError>> + Send>;
 
 /// A service that is about to run.
 ///
@@ -62,7 +61,7 @@ impl App {
     pub fn new(config: Config) -> Self {
         let mut app = Self::bare(config);
         app.handlers.extend(inventory::iter::<Registration>);
-        app.handlers.sort_by_key(|handler| (handler.spec.file, handler.spec.line));
+        app.handlers.sort_unstable_by_key(|handler| (handler.spec.file, handler.spec.line));
         app
     }
 
@@ -162,6 +161,11 @@ impl App {
     ///
     /// As [`start`](Self::start); [`Error::OnReady`], and [`Error::Interrupted`] at a second signal.
     pub async fn run(self) -> Result<()> {
+        let run: BoxFuture<Result<()>> = Box::pin(self.run_to_the_end());
+        run.await
+    }
+
+    async fn run_to_the_end(self) -> Result<()> {
         if self.installs_logging {
             logging::install();
         }

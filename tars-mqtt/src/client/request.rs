@@ -106,7 +106,7 @@ async fn answers<A: Event>(client: &Client) -> Result<Arc<Mutex<Answers>>> {
     let messages = Messages::open(client, &filter, A::QOS).await?;
     let answers = Arc::new(Mutex::new(Answers::new()));
     all.insert(A::TOPIC, answers.clone());
-    tokio::spawn(listen(messages.detach(), answers.clone()));
+    crate::task::spawn(Box::pin(listen(messages.detach(), answers.clone())));
     Ok(answers)
 }
 

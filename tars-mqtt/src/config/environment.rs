@@ -1,4 +1,3 @@
-use std::collections::BTreeSet;
 use std::ffi::OsString;
 
 use super::nearest::nearest;
@@ -20,13 +19,14 @@ pub(super) struct Environment {
 impl Environment {
     pub(super) fn collect(vars: impl Iterator<Item = (OsString, OsString)>) -> Self {
         let mut this = Self::default();
-        let mut unknown = BTreeSet::new();
+        let mut unknown: Vec<String> = Vec::new();
         for (name, value) in vars {
             let name = name.to_string_lossy();
             if let Some(known) = names().find(|known| *known == name) {
                 this.take(known, value);
             } else if name.starts_with(PREFIX) {
-                unknown.insert(name.into_owned());
+                let at = unknown.partition_point(|earlier| **earlier < *name);
+                unknown.insert(at, name.into_owned());
             }
         }
         this.warnings = unknown.iter().map(|name| warning(name)).collect();

@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use super::contradictions::contradictions;
@@ -11,7 +10,19 @@ use super::settings::{CLIENT_ID, SETTINGS, SOURCE_NAME, Setting, URL};
 use super::{Config, Defaults};
 
 /// The texts that settings were given as, by variable; of several origins the one that wins.
-pub(super) type Given = BTreeMap<&'static str, (String, Origin)>;
+#[derive(Default)]
+pub(super) struct Given(Vec<(&'static str, String, Origin)>);
+
+impl Given {
+    fn get(&self, name: &str) -> Option<(&str, &Origin)> {
+        let (_, text, origin) = self.0.iter().rev().find(|(given, ..)| *given == name)?;
+        Some((text, origin))
+    }
+
+    fn add(&mut self, values: Vec<(&'static str, String)>, origin: &Origin) {
+        self.0.extend(values.into_iter().map(|(name, text)| (name, text, origin.clone())));
+    }
+}
 
 /// The configuration from these environment variables, the file they name, and `defaults`.
 pub(crate) fn load_from(
@@ -35,11 +46,8 @@ pub(super) fn assemble(
     config.warnings = environment.warnings;
     config.warnings.extend(file.warnings);
     let mut given = apply(&mut config, defaults);
-    let from_file = || Origin::File(file.path.clone());
-    given.extend(file.values.into_iter().map(|(name, text)| (name, (text, from_file()))));
-    let from_environment =
-        environment.values.into_iter().map(|(name, text)| (name, (text, Origin::Environment)));
-    given.extend(from_environment);
+    given.add(file.values, &Origin::File(file.path));
+    given.add(environment.values, &Origin::Environment);
 
     for setting in &SETTINGS {
         if let Some((text, origin)) = given.get(setting.name) {
@@ -60,17 +68,25 @@ pub(super) fn assemble(
     // Whatever an unread file may have set is not judged.
     let skipped = |name: &str| {
         problems.iter().any(|problem| problem.variable() == name)
-            || file.unread && !given.contains_key(name)
+            || file.unread && given.get(name).is_none()
     };
     let found = check(&config, &given, skipped);
     problems.extend(found);
     if problems.is_empty() {
         return Ok(config);
     }
-    problems.sort_by_key(|problem| {
-        SETTINGS.iter().position(|setting| setting.name == problem.variable())
-    });
-    Err(ConfigError::new(problems))
+    Err(ConfigError::new(in_order(problems)))
+}
+
+/// In the order of the settings table, after those that are of no setting.
+fn in_order(problems: Vec<Problem>) -> Vec<Problem> {
+    let place = |problem: &Problem| SETTINGS.iter().position(|s| s.name == problem.variable());
+    let mut ordered: Vec<Problem> = Vec::with_capacity(problems.len());
+    for problem in problems {
+        let at = ordered.partition_point(|earlier| place(earlier) <= place(&problem));
+        ordered.insert(at, problem);
+    }
+    ordered
 }
 
 fn apply(config: &mut Config, defaults: Defaults) -> Given {
@@ -85,10 +101,11 @@ fn apply(config: &mut Config, defaults: Defaults) -> Given {
         config.dedupe.ttl = bounded(ttl.unwrap_or_default());
     }
     config.dedupe.max_entries = dedupe_max_entries.unwrap_or(config.dedupe.max_entries);
-    [(URL, url), (CLIENT_ID, client_id), (SOURCE_NAME, source)]
-        .into_iter()
-        .filter_map(|(name, text)| Some((name, (text?, Origin::Program))))
-        .collect()
+    let mut given = Given::default();
+    for (name, text) in [(URL, url), (CLIENT_ID, client_id), (SOURCE_NAME, source)] {
+        given.add(text.map(|text| (name, text)).into_iter().collect(), &Origin::Program);
+    }
+    given
 }
 
 /// The rules of the settings that are not skipped, then the contradictions among those that keep

@@ -3,8 +3,8 @@ pub(super) fn nearest<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
-    let word = word.to_lowercase();
-    candidates.into_iter().min_by_key(|candidate| distance(&word, &candidate.to_lowercase()))
+    let word = word.to_ascii_lowercase();
+    candidates.into_iter().min_by_key(|candidate| distance(&word, &candidate.to_ascii_lowercase()))
 }
 
 /// Leaving letters out is cheaper than adding them, so that `health` is near `enable_health` and

@@ -47,7 +47,7 @@ const PEM: &str = "must be the path of a readable PEM file";
 const PACKET_BYTES: std::ops::RangeInclusive<usize> = 1024..=268_435_455;
 
 /// Every setting, in the order in which problems are reported.
-pub(super) const SETTINGS: [Setting; 18] = [
+pub(super) static SETTINGS: [Setting; 18] = [
     Setting {
         name: URL,
         rule: "must be mqtt://[user[:password]@]host[:port] (or mqtts://, ws://, wss://)",

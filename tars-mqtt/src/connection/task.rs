@@ -157,7 +157,7 @@ impl Task {
         self.copies.set_filters(self.subscriptions.plain_filters());
         let (started, outcome) = oneshot::channel();
         self.started = Some(started);
-        tokio::spawn(self.run());
+        crate::task::spawn(Box::pin(self.run()));
         outcome
     }
 

@@ -31,6 +31,20 @@ pub(crate) fn now() -> f64 {
 
 /// Writes an event as it goes over the wire.
 pub(crate) fn encode<E: Event + Serialize>(event: &E, id: &str, source: &str) -> Result<Bytes> {
+    let mut json = Vec::with_capacity(256);
+    if !E::BARE {
+        begin(&mut json, E::TYPE, id, source)?;
+    }
+    let data = json.len();
+    serde_json::to_writer(&mut json, event).map_err(|error| refusal(E::TYPE, &error))?;
+    if !E::BARE {
+        end(&mut json, E::TYPE, data)?;
+    }
+    Ok(json.into())
+}
+
+/// The envelope up to its data.
+fn begin(json: &mut Vec<u8>, event_type: &'static str, id: &str, source: &str) -> Result<()> {
     #[derive(Serialize)]
     struct Start<'a> {
         id: &'a str,
@@ -38,27 +52,30 @@ pub(crate) fn encode<E: Event + Serialize>(event: &E, id: &str, source: &str) ->
         ts: f64,
         source: &'a str,
     }
-    let failed = |reason: String| Error::Encode { event_type: E::TYPE, reason };
-    let mut json = Vec::with_capacity(256);
-    if E::BARE {
-        serde_json::to_writer(&mut json, event).map_err(|error| failed(error.to_string()))?;
-        return Ok(json.into());
-    }
-    let start = Start { id, r#type: E::TYPE, ts: now(), source };
-    serde_json::to_writer(&mut json, &start).map_err(|error| failed(error.to_string()))?;
+    let start = Start { id, r#type: event_type, ts: now(), source };
+    serde_json::to_writer(&mut *json, &start).map_err(|error| refusal(event_type, &error))?;
     json.pop();
     json.extend_from_slice(br#","data":"#);
-    let data = json.len();
-    serde_json::to_writer(&mut json, event).map_err(|error| failed(error.to_string()))?;
+    Ok(())
+}
+
+/// The envelope after its data, which begins at `data`.
+fn end(json: &mut Vec<u8>, event_type: &'static str, data: usize) -> Result<()> {
     if json.get(data) != Some(&b'{') {
         let found = String::from_utf8_lossy(&json[data..]);
-        return Err(failed(format!(
+        let reason = format!(
             "an envelope carries a JSON object, and this is {found}; give the type named fields, \
              or write #[event(bare)]"
-        )));
+        );
+        return Err(Error::Encode { event_type, reason });
     }
     json.push(b'}');
-    Ok(json.into())
+    Ok(())
+}
+
+#[cold]
+fn refusal(event_type: &'static str, error: &serde_json::Error) -> Error {
+    Error::Encode { event_type, reason: error.to_string() }
 }
 
 /// Reads the data of an event, and refuses fields that it does not have.

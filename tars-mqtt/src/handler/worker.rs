@@ -43,7 +43,7 @@ impl Worker {
 
 /// Starts one of a handler's tasks.
 pub(super) fn spawn<H: Handler>(worker: Arc<Worker>) -> JoinHandle<()> {
-    tokio::spawn(work::<H>(worker))
+    crate::task::spawn(Box::pin(work::<H>(worker)))
 }
 
 async fn work<H: Handler>(worker: Arc<Worker>) {
