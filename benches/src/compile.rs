@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
-use benches::measure::Figures;
+use benches::measure::{Figures, median_of};
 
 /// A program to compile, and what it depends on.
 struct Program {
@@ -14,7 +14,7 @@ struct Program {
     dependencies: String,
 }
 
-/// Compiles both. First the quickstart, then the one by hand.
+/// Compiles both, three times in turn. The medians, first of the quickstart, then of the one by hand.
 pub(crate) fn run() -> anyhow::Result<[Figures; 2]> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("no workspace")?;
     let common = r#"
@@ -41,7 +41,17 @@ pub(crate) fn run() -> anyhow::Result<[Figures; 2]> {
             "#
         ),
     };
-    Ok([quickstart.measure(root)?, by_hand.measure(root)?])
+    let mut rounds = Vec::new();
+    for _ in 0..3 {
+        rounds.push([quickstart.measure(root)?, by_hand.measure(root)?]);
+    }
+    let median = |program: usize, name: &String| {
+        median_of(&rounds.iter().map(|round| round[program][name]).collect::<Vec<_>>())
+    };
+    let names = rounds[0][0].keys();
+    let medians = [0, 1]
+        .map(|program| names.clone().map(|name| (name.clone(), median(program, name))).collect());
+    Ok(medians)
 }
 
 impl Program {

@@ -48,3 +48,11 @@ pub fn resident() -> anyhow::Result<f64> {
     let kib = line.and_then(|line| line.trim().strip_suffix(" kB")).context("no VmRSS")?;
     Ok(kib.trim().parse()?)
 }
+
+/// The one in the middle; NaN of none.
+#[must_use]
+pub fn median_of(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+}

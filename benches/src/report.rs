@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context as _;
-use benches::measure::Figures;
+use benches::measure::{Figures, median_of};
 use benches::scenario::Scenario;
 use benches::subject::Subject;
 
@@ -204,12 +204,6 @@ fn values(measured: &Measured, figure: &str) -> [Vec<f64>; 3] {
 /// Round by round, so that what the machine did meanwhile is in both.
 fn ratios(ours: &[f64], raw: &[f64]) -> Vec<f64> {
     ours.iter().zip(raw).map(|(ours, raw)| ours / raw).collect()
-}
-
-fn median_of(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// The median, and the least and the most.
