@@ -41,17 +41,22 @@ pub(crate) fn run() -> anyhow::Result<[Figures; 2]> {
             "#
         ),
     };
-    let mut rounds = Vec::new();
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..3 {
-        rounds.push([quickstart.measure(root)?, by_hand.measure(root)?]);
+        ours.push(quickstart.measure(root)?);
+        theirs.push(by_hand.measure(root)?);
     }
-    let median = |program: usize, name: &String| {
-        median_of(&rounds.iter().map(|round| round[program][name]).collect::<Vec<_>>())
-    };
-    let names = rounds[0][0].keys();
-    let medians = [0, 1]
-        .map(|program| names.clone().map(|name| (name.clone(), median(program, name))).collect());
-    Ok(medians)
+    Ok([medians(&ours), medians(&theirs)])
+}
+
+fn medians(rounds: &[Figures]) -> Figures {
+    let names = rounds.iter().take(1).flat_map(Figures::keys);
+    names
+        .map(|name| {
+            let values: Vec<f64> = rounds.iter().map(|figures| figures[name]).collect();
+            (name.clone(), median_of(&values))
+        })
+        .collect()
 }
 
 impl Program {

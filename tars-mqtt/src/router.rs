@@ -217,7 +217,7 @@ mod tests {
                 .collect();
             texts.extend(longer);
         }
-        texts.sort_unstable();
+        texts.sort();
         texts.dedup();
         texts.retain(|text| !text.is_empty());
         texts

@@ -113,7 +113,7 @@ where
 
 type Outcome<'a> = Pin<Box<dyn Future<Output = Result<(), BoxError>> + 'a>>;
 
-/// With boxes, so that all of this is compiled once, and not in each program.
+/// Takes a box, so that it is compiled once, and not in each program.
 fn run<'a>(options: &MainOptions, body: Box<dyn FnOnce(App) -> Outcome<'a> + 'a>) -> ExitCode {
     let config = match Config::load(options.defaults()) {
         Ok(config) => config,

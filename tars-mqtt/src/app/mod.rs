@@ -161,6 +161,7 @@ impl App {
     ///
     /// As [`start`](Self::start); [`Error::OnReady`], and [`Error::Interrupted`] at a second signal.
     pub async fn run(self) -> Result<()> {
+        // Compiled here, and not again in each program.
         let run: BoxFuture<Result<()>> = Box::pin(self.run_to_the_end());
         run.await
     }

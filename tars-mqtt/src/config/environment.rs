@@ -25,6 +25,7 @@ impl Environment {
             if let Some(known) = names().find(|known| *known == name) {
                 this.take(known, value);
             } else if name.starts_with(PREFIX) {
+                // Few, and a sort would be several KiB in every program.
                 let at = unknown.partition_point(|earlier| **earlier < *name);
                 unknown.insert(at, name.into_owned());
             }

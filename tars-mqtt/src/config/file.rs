@@ -24,18 +24,18 @@ pub(super) struct ConfigFile {
 impl ConfigFile {
     pub(super) fn read(path: &str) -> Self {
         let mut this = Self { path: PathBuf::from(path), ..Self::default() };
-        let text = std::fs::read_to_string(&this.path).map_err(|error| error.to_string());
-        match text.as_deref().map_err(String::clone).and_then(table) {
-            Ok(root) => this.take_root(&root),
-            Err(reason) => {
-                this.unread = true;
-                this.problems.push(Problem::new(
-                    CONFIG_FILE,
-                    Some(path),
-                    Origin::Environment,
-                    format!("must be the path of a TOML file: {reason}"),
-                ));
-            }
+        let taken = match std::fs::read_to_string(path) {
+            Ok(text) => table(&text).map(|root| this.take_root(&root)),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(reason) = taken {
+            this.unread = true;
+            this.problems.push(Problem::new(
+                CONFIG_FILE,
+                Some(path),
+                Origin::Environment,
+                format!("must be the path of a TOML file: {reason}"),
+            ));
         }
         this
     }
@@ -111,12 +111,11 @@ fn is_key_of(key: &str, setting: &Setting) -> bool {
 
 /// The parser's own display would quote the line, which may hold a password.
 fn table(text: &str) -> Result<DeTable<'_>, String> {
-    let root = DeTable::parse(text).map_err(|error| {
+    DeTable::parse(text).map(Spanned::into_inner).map_err(|error| {
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
         let line = before.matches('\n').count() + 1;
         format!("line {line}: {}", error.message().replace('\n', ", "))
-    })?;
-    Ok(root.into_inner())
+    })
 }
 
 /// As it would be written in an environment variable.

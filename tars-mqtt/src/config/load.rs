@@ -9,7 +9,7 @@ use super::redact::redact;
 use super::settings::{CLIENT_ID, SETTINGS, SOURCE_NAME, Setting, URL};
 use super::{Config, Defaults};
 
-/// The texts that settings were given as, by variable; of several origins the one that wins.
+/// The texts that settings were given as, with their variables; later ones win.
 #[derive(Default)]
 pub(super) struct Given(Vec<(&'static str, String, Origin)>);
 
@@ -78,7 +78,8 @@ pub(super) fn assemble(
     Err(ConfigError::new(in_order(problems)))
 }
 
-/// In the order of the settings table, after those that are of no setting.
+/// In the order of the settings table, after those that are of no setting. There are few of them, and
+/// a sort would be several KiB in every program.
 fn in_order(problems: Vec<Problem>) -> Vec<Problem> {
     let place = |problem: &Problem| SETTINGS.iter().position(|s| s.name == problem.variable());
     let mut ordered: Vec<Problem> = Vec::with_capacity(problems.len());
