@@ -1,4 +1,6 @@
-//! Load and subject in one thread, so that what is counted is the same in each run.
+//! Load and subject in one thread, and a clock that stands still, so that what is counted is the same
+//! in each run. A program that is counted is so slow that what it does when time has passed would
+//! depend on the machine.
 
 use anyhow::{Context as _, bail};
 use bytes::BytesMut;
@@ -20,6 +22,10 @@ const BATCH: u64 = 64;
 pub fn run(subject: Subject, scenario: Scenario, messages: u64) -> anyhow::Result<Figures> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
+        tokio::time::pause();
+        // As long as this waits, tokio does not set the clock forward by itself.
+        let (measuring, measured) = std::sync::mpsc::channel::<()>();
+        let waiting = tokio::task::spawn_blocking(move || measured.recv());
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let port = listener.local_addr()?.port();
         let work = Work { scenario, messages, port, says_ready: false };
@@ -29,6 +35,9 @@ pub fn run(subject: Subject, scenario: Scenario, messages: u64) -> anyhow::Resul
             Server { stream, input: BytesMut::new() }.send(scenario, messages).await
         };
         let (figures, sent) = tokio::join!(work.done_by(subject), load);
+        drop(measuring);
+        // It ends with an error, for nothing was sent.
+        let _ = waiting.await?;
         sent?;
         figures
     })

@@ -112,11 +112,11 @@ fn instructions(subject: &str, scenario: &str, messages: u64) -> anyhow::Result<
     Ok(count.context("valgrind did not count")?.1.trim().parse()?)
 }
 
-/// The least of some runs: how many packets the load generator reads at once is not always the same,
+/// The least of some runs: how many packets the hand-written loop reads at once is not always the same,
 /// and it needs memory for them.
 fn allocations(subject: &str, scenario: &str) -> anyhow::Result<f64> {
     let mut least = f64::INFINITY;
-    for _ in 0..15 {
+    for _ in 0..5 {
         let blocks = output(Command::new(beside("allocations")?).args([subject, scenario]))?;
         least = least.min(blocks.trim().parse()?);
     }
