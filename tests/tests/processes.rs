@@ -34,6 +34,8 @@ async fn a_second_signal_ends_a_service_at_once_although_a_handler_hangs() {
 
             process.signal("TERM");
             process.logs("SIGTERM: stopping").await;
+            // One that comes sooner is taken for the same.
+            tokio::time::sleep(Duration::from_millis(100)).await;
             let second = Instant::now();
             process.signal("TERM");
             assert_eq!(process.exit_code().await, 1);

@@ -155,7 +155,8 @@ impl App {
     }
 
     /// Runs until the process is told to stop (SIGINT, SIGTERM) or the client is shut down, and
-    /// then stops in order. A second signal ends at once.
+    /// then stops in order. A second signal ends at once; one that follows within 50 ms counts as
+    /// the same, for some programs that pass signals on send them twice.
     ///
     /// # Errors
     ///
