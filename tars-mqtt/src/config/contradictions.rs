@@ -14,6 +14,8 @@ pub(super) struct Contradiction {
     pub(super) reason: String,
 }
 
+type Add<'a> = &'a mut dyn FnMut(&'static str, &'static str, String);
+
 pub(super) fn contradictions(config: &Config) -> Vec<Contradiction> {
     let mut found = Vec::new();
     let mut add = |name, with, reason: String| found.push(Contradiction { name, with, reason });
@@ -44,7 +46,7 @@ pub(super) fn contradictions(config: &Config) -> Vec<Contradiction> {
 }
 
 /// The client id is the last level of two topics, and a topic is at most 65535 bytes.
-fn topic_length(config: &Config, add: &mut impl FnMut(&'static str, &'static str, String)) {
+fn topic_length(config: &Config, add: Add<'_>) {
     for (enabled, prefix, with) in [
         (config.health, "system/health/", "MQTT_ENABLE_HEALTH"),
         (config.heartbeat.enabled, "system/keepalive/", "MQTT_ENABLE_HEARTBEAT"),
@@ -60,7 +62,7 @@ fn topic_length(config: &Config, add: &mut impl FnMut(&'static str, &'static str
     }
 }
 
-fn password_file(config: &Config, add: &mut impl FnMut(&'static str, &'static str, String)) {
+fn password_file(config: &Config, add: Add<'_>) {
     if config.password_file.is_none() {
         return;
     }
@@ -83,7 +85,7 @@ fn password_file(config: &Config, add: &mut impl FnMut(&'static str, &'static st
     }
 }
 
-fn login(config: &Config, add: &mut impl FnMut(&'static str, &'static str, String)) {
+fn login(config: &Config, add: Add<'_>) {
     let Some((user, password)) = config.login() else { return };
     let name = if config.login.is_some() { "credentials" } else { URL };
     if user.is_empty() || user.len() > 65535 || user.contains('\0') {
@@ -95,7 +97,7 @@ fn login(config: &Config, add: &mut impl FnMut(&'static str, &'static str, Strin
     }
 }
 
-fn tls(config: &Config, add: &mut impl FnMut(&'static str, &'static str, String)) {
+fn tls(config: &Config, add: Add<'_>) {
     let tls = &config.tls;
     match (&tls.certificate, &tls.key) {
         (Some(_), None) => add(

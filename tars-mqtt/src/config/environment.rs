@@ -55,7 +55,7 @@ fn names() -> impl Iterator<Item = &'static str> {
 /// Only the name is quoted: the value may be a secret that is not ours.
 fn warning(name: &str) -> String {
     let name = name.escape_debug();
-    match nearest(&name.to_string(), names()) {
+    match nearest(&name.to_string(), &mut names()) {
         Some(known) => format!("{name} is not a setting; did you mean {known}?"),
         None => format!("{name} is not a setting"),
     }

@@ -70,7 +70,7 @@ pub(super) fn assemble(
         problems.iter().any(|problem| problem.variable() == name)
             || file.unread && given.get(name).is_none()
     };
-    let found = check(&config, &given, skipped);
+    let found = check(&config, &given, &skipped);
     problems.extend(found);
     if problems.is_empty() {
         return Ok(config);
@@ -114,7 +114,7 @@ fn apply(config: &mut Config, defaults: Defaults) -> Given {
 pub(super) fn check(
     config: &Config,
     given: &Given,
-    skipped: impl Fn(&str) -> bool,
+    skipped: &dyn Fn(&str) -> bool,
 ) -> Vec<Problem> {
     let mut found: Vec<Problem> = Vec::new();
     for setting in SETTINGS.iter().filter(|setting| !skipped(setting.name)) {

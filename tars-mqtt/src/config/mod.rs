@@ -5,7 +5,7 @@ mod contradictions;
 mod defaults;
 mod environment;
 mod file;
-#[cfg(test)]
+#[cfg(all(test, feature = "config-file"))]
 mod fuzz;
 mod load;
 mod nearest;
@@ -156,7 +156,7 @@ impl Config {
     ///
     /// Every value that breaks its rule or contradicts another, and files that cannot be read.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        match load::check(self, &load::Given::default(), |_| false) {
+        match load::check(self, &load::Given::default(), &|_| false) {
             problems if problems.is_empty() => Ok(()),
             problems => Err(ConfigError::new(problems)),
         }

@@ -1,10 +1,10 @@
 /// The candidate that `word` is most likely meant to be, letter case aside.
 pub(super) fn nearest<'a>(
     word: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
+    candidates: &mut dyn Iterator<Item = &'a str>,
 ) -> Option<&'a str> {
     let word = word.to_ascii_lowercase();
-    candidates.into_iter().min_by_key(|candidate| distance(&word, &candidate.to_ascii_lowercase()))
+    candidates.min_by_key(|candidate| distance(&word, &candidate.to_ascii_lowercase()))
 }
 
 /// Leaving letters out is cheaper than adding them, so that `health` is near `enable_health` and
@@ -42,13 +42,16 @@ mod tests {
 
     #[test]
     fn the_nearest_name_ignores_letter_case() {
-        assert_eq!(nearest("KEEPALVE", ["url", "keepalive"]), Some("keepalive"));
-        assert_eq!(nearest("anything", []), None);
+        assert_eq!(nearest("KEEPALVE", &mut ["url", "keepalive"].into_iter()), Some("keepalive"));
+        assert_eq!(nearest("anything", &mut std::iter::empty()), None);
     }
 
     #[test]
     fn a_part_of_a_long_name_is_not_taken_for_a_short_one() {
-        assert_eq!(nearest("helth", ["url", "enable_health"]), Some("enable_health"));
-        assert_eq!(nearest("broker_url", ["url", "source_name"]), Some("url"));
+        assert_eq!(
+            nearest("helth", &mut ["url", "enable_health"].into_iter()),
+            Some("enable_health")
+        );
+        assert_eq!(nearest("broker_url", &mut ["url", "source_name"].into_iter()), Some("url"));
     }
 }

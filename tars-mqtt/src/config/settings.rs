@@ -21,6 +21,7 @@ pub(super) struct Setting {
 
 impl Setting {
     /// The key in the file's `[mqtt]` table.
+    #[cfg(feature = "config-file")]
     pub(super) fn key(&self) -> String {
         self.name.strip_prefix(PREFIX).unwrap_or(self.name).to_ascii_lowercase()
     }

@@ -4,7 +4,9 @@ use super::super::{Config, ConfigError, Defaults, Problem};
 use super::assemble;
 
 mod contradictions;
+#[cfg(feature = "config-file")]
 mod file;
+#[cfg(feature = "config-file")]
 mod precedence;
 mod rules;
 

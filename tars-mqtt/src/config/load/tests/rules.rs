@@ -248,3 +248,15 @@ fn unknown_variables_are_warned_about_with_the_nearest_name_and_without_their_va
         ]
     );
 }
+
+#[cfg(not(feature = "config-file"))]
+#[test]
+fn a_file_that_cannot_be_read_for_want_of_a_feature_is_refused_with_what_to_do() {
+    let error = super::load(&[("TARS_MQTT_CONFIG", "tars.toml")]).expect_err("a problem");
+    let text = error.to_string();
+    assert!(
+        text.starts_with("TARS_MQTT_CONFIG = \"tars.toml\": needs the cargo feature"),
+        "{text}"
+    );
+    assert!(text.contains("`config-file`"), "{text}");
+}
