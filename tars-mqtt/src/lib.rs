@@ -28,7 +28,9 @@ mod transport;
 
 pub use app::{App, Running};
 pub use bytes::Bytes;
-pub use client::{Client, EventBuilder, Health, MessageBuilder, Receipt, Request, Subscription};
+pub use client::{
+    Client, EventBuilder, Health, MessageBuilder, Receipt, Request, Subscription, Transport,
+};
 pub use config::Config;
 pub use connection::ConnectionState;
 pub use error::{BoxError, Error, MissingState, Refusal, Result};
@@ -40,7 +42,7 @@ pub use reply::Replies;
 /// The crate whose packets [`Transport`] sends and shows.
 pub use rumqttc;
 pub use tars_mqtt_macros::{Event, main, subscribe};
-pub use transport::{Direction, Traffic, Transport};
+pub use transport::{Direction, Traffic};
 
 /// What nearly every service needs.
 pub mod prelude {

@@ -3,6 +3,8 @@ use std::time::Duration;
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 
+use crate::task::BoxFuture;
+
 /// How long a handler that blocks its thread can keep the others from being served.
 const INTERVAL: Duration = Duration::from_millis(250);
 
@@ -41,6 +43,7 @@ impl Lifeline {
 fn watch(watched: &Weak<()>, runtime: &Handle) {
     while watched.strong_count() > 0 {
         std::thread::sleep(INTERVAL);
-        drop(runtime.spawn(async {}));
+        let nothing: BoxFuture<()> = Box::pin(async {});
+        drop(runtime.spawn(nothing));
     }
 }

@@ -117,14 +117,12 @@ impl Service {
                 "handlers did not finish in time; their messages come again at the next start"
             );
         }
-        let (done, left) = oneshot::channel();
-        let outcome = match self.client.0.commands.send(Command::Shutdown { deadline, done }) {
-            Ok(()) => match left.await {
-                Ok(0) | Err(_) => Ok(()),
-                Ok(_) => Err(Error::Timeout(limit)),
-            },
-            Err(_) => Ok(()),
-        };
+        let (done, ended) = oneshot::channel();
+        let outcome =
+            match self.client.0.commands.send(Box::new(Command::Shutdown { deadline, done })) {
+                Ok(()) => ended.await.unwrap_or(Ok(())),
+                Err(_) => Ok(()),
+            };
         #[cfg(feature = "embedded-broker")]
         if let Some(broker) = self.broker.take() {
             broker.stop().await?;
@@ -135,7 +133,7 @@ impl Service {
 
     fn stop_taking(&self) {
         // A connection that has ended takes nothing any more.
-        let _ = self.client.0.commands.send(Command::Quiesce);
+        let _ = self.client.0.commands.send(Box::new(Command::Quiesce));
         self.stopping.send_replace(true);
         self.queues.iter().for_each(|queue| queue.close());
     }
@@ -147,7 +145,7 @@ impl Drop for Running {
             service.stop_taking();
             let deadline = Instant::now() + service.client.config().shutdown_limit();
             let (done, _) = oneshot::channel();
-            let _ = service.client.0.commands.send(Command::Shutdown { deadline, done });
+            let _ = service.client.0.commands.send(Box::new(Command::Shutdown { deadline, done }));
         }
     }
 }

@@ -35,6 +35,6 @@ impl<'a> Health<'a> {
     }
 
     fn report(self, report: HealthReport) -> Result<()> {
-        self.0.0.commands.send(Command::Health(report)).map_err(|_| Error::Stopped)
+        self.0.0.commands.send(Box::new(Command::Health(report))).map_err(|_| Error::Stopped)
     }
 }

@@ -7,16 +7,16 @@ use super::request::Answers;
 use crate::config::Config;
 use crate::connection::{Command, ConnectionState};
 use crate::delivery::{Outbox, Wake};
-use crate::transport::Transport;
+use crate::transport::TrafficTap;
 
 /// What all clones of a client share with the connection's task.
 pub(crate) struct Shared {
     pub(crate) config: Arc<Config>,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) wake: Arc<Wake>,
-    pub(crate) commands: mpsc::UnboundedSender<Command>,
+    pub(crate) commands: mpsc::UnboundedSender<Box<Command>>,
     pub(crate) state: watch::Receiver<ConnectionState>,
-    pub(crate) transport: Transport,
+    pub(crate) tap: TrafficTap,
     /// Who waits for an answer, by the topic answers come on.
     pub(crate) answers: tokio::sync::Mutex<HashMap<&'static str, Arc<Mutex<Answers>>>>,
 }

@@ -36,7 +36,7 @@ impl Messages {
         let (done, target) = oneshot::channel();
         let command =
             Command::Subscribe { filter: pattern.filter(), qos, queue: queue.clone(), done };
-        client.0.commands.send(command).map_err(|_| Error::Stopped)?;
+        client.0.commands.send(Box::new(command)).map_err(|_| Error::Stopped)?;
         let target = target.await.unwrap_or(Err(Error::Stopped))?;
         Ok(Self { client: Some(client.clone()), queue, target })
     }
@@ -60,7 +60,7 @@ impl Drop for Messages {
         self.queue.close();
         self.queue.clear();
         // A client that has stopped needs no unsubscribing.
-        let _ = client.0.commands.send(Command::Unsubscribe(self.target));
+        let _ = client.0.commands.send(Box::new(Command::Unsubscribe(self.target)));
     }
 }
 
@@ -153,7 +153,7 @@ pub(crate) fn read<E: Event + DeserializeOwned>(message: &Message) -> Result<Env
         data: head.read(payload).map_err(unreadable)?,
         id: head.id(payload).to_owned(),
         event_type: head.event_type(payload).to_owned(),
-        ts: head.ts(),
+        ts: head.ts(message.payload()),
         source: head.source(payload).to_owned(),
     })
 }

@@ -1,7 +1,6 @@
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::id_set::IdSet;
@@ -10,9 +9,12 @@ use crate::delivery::Ticket;
 use crate::message::Message;
 use crate::transport::{Ack, Link};
 
+/// Told of each QoS 0 message that has been handled.
+pub(crate) type Tracker = Box<dyn Fn() + Send>;
+
 /// Messages that came on this connection and are not acknowledged yet, in the order in which they
 /// came; and those of earlier connections that the broker will send again.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Inbox {
     unacknowledged: VecDeque<Arrived>,
     /// The packet ids of those.
@@ -24,9 +26,9 @@ pub(super) struct Inbox {
     /// messages they answer would ever be done with before the next one.
     earlier: HashMap<u16, Arrived>,
     /// QoS 2 messages for which PUBREC has been sent, until PUBREL comes.
-    received: HashSet<u16>,
+    received: IdSet,
     /// Told when a QoS 0 message has been handled, which no packet tells.
-    tracker: Option<mpsc::UnboundedSender<()>>,
+    tracker: Option<Tracker>,
 }
 
 #[derive(Debug)]
@@ -47,7 +49,7 @@ pub(super) struct Stalled<'a> {
 }
 
 impl Inbox {
-    pub(super) fn track_all(&mut self, tracker: mpsc::UnboundedSender<()>) {
+    pub(super) fn track_all(&mut self, tracker: Tracker) {
         self.tracker = Some(tracker);
     }
 
@@ -63,7 +65,7 @@ impl Inbox {
     /// waited long for its acknowledgement: one answer is enough, a second could be taken for that
     /// to another message.
     pub(super) fn is_known(&mut self, id: u16, message: &Message, now: Instant) -> bool {
-        if message.qos == QoS::ExactlyOnce && self.received.contains(&id) {
+        if message.qos == QoS::ExactlyOnce && self.received.contains(id) {
             self.push(id, message.clone(), None, now);
             return true;
         }
@@ -116,8 +118,7 @@ impl Inbox {
             match qos {
                 QoS::AtMostOnce => {
                     if let Some(tracker) = &self.tracker {
-                        // Whoever waited may have given up.
-                        let _ = tracker.send(());
+                        tracker();
                     }
                 }
                 QoS::AtLeastOnce => link.acknowledge(Ack::Publish(id)),
@@ -135,7 +136,7 @@ impl Inbox {
 
     /// PUBREL: the broker releases a QoS 2 message (section 3.6).
     pub(super) fn release(&mut self, id: u16, link: &mut Link) {
-        self.received.remove(&id);
+        self.received.remove(id);
         // Also for an unknown one: the broker may not have seen the first answer.
         link.acknowledge(Ack::Complete(id));
     }

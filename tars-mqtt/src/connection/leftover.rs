@@ -11,41 +11,36 @@ pub(super) fn candidates(topic: &str) -> Vec<String> {
     let levels: Vec<&str> = topic.split('/').collect();
     let mut found = Vec::new();
     if levels.len() <= MAX_LEVELS {
-        // Each bit says whether a level is a wildcard.
         for length in 0..=levels.len() {
+            // Each bit says whether a level is a wildcard.
             for mask in 0..1_u32 << length {
-                let prefix = (0..length)
-                    .map(|level| if mask & (1 << level) == 0 { levels[level] } else { "+" });
-                if length == levels.len() {
-                    found.push(join(prefix));
+                let mut filter = levels[..length].to_vec();
+                for (level, text) in filter.iter_mut().enumerate() {
+                    if mask & (1 << level) != 0 {
+                        *text = "+";
+                    }
                 }
-                found.push(join(
-                    (0..length)
-                        .map(|level| if mask & (1 << level) == 0 { levels[level] } else { "+" })
-                        .chain(["#"]),
-                ));
+                if length == levels.len() {
+                    found.push(filter.join("/"));
+                }
+                filter.push("#");
+                found.push(filter.join("/"));
             }
         }
     } else {
         found.push(topic.to_owned());
         for wild in 0..=levels.len() {
-            found.push(join(levels[..wild].iter().copied().chain(["#"])));
-            if wild < levels.len() {
-                found.push(join(
-                    levels.iter().enumerate().map(
-                        |(at, level)| {
-                            if at == wild { "+" } else { *level }
-                        },
-                    ),
-                ));
+            let mut filter = levels[..wild].to_vec();
+            filter.push("#");
+            found.push(filter.join("/"));
+            let mut filter = levels.clone();
+            if let Some(level) = filter.get_mut(wild) {
+                *level = "+";
+                found.push(filter.join("/"));
             }
         }
     }
     found
-}
-
-fn join<'a>(levels: impl Iterator<Item = &'a str>) -> String {
-    levels.collect::<Vec<_>>().join("/")
 }
 
 #[cfg(test)]

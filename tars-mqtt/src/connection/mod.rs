@@ -22,10 +22,12 @@ mod vitals;
 use std::fmt;
 use std::sync::Arc;
 
+use rumqttc::Packet;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 pub(crate) use health::HealthReport;
+pub(crate) use inbox::Tracker;
 pub(crate) use targets::NewTarget;
 pub(crate) use task::{Plan, Task};
 
@@ -72,12 +74,17 @@ pub(crate) enum Command {
         done: oneshot::Sender<Result<TargetId>>,
     },
     Unsubscribe(TargetId),
+    /// Sends a packet past the session, if there is a link.
+    Send {
+        packet: Packet,
+        done: oneshot::Sender<Result<()>>,
+    },
     Health(HealthReport),
     /// Take no more messages; what has come is still acknowledged.
     Quiesce,
-    /// Answers with how many messages were left behind.
+    /// Answers with an error where messages were left behind.
     Shutdown {
         deadline: Instant,
-        done: oneshot::Sender<usize>,
+        done: oneshot::Sender<Result<()>>,
     },
 }

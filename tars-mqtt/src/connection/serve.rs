@@ -9,7 +9,7 @@ use super::targets::Handed;
 use super::task::{EXPIRY_TICK, End, Task};
 use super::vitals::Vitals;
 use crate::QoS;
-use crate::transport::{Link, Received, filters};
+use crate::transport::{Link, Received};
 
 /// Bytes of unacknowledged messages from which on nothing more is read. A broker with a sane window
 /// never sends that much.
@@ -102,10 +102,8 @@ impl Task {
                 }
             }
             () = self.wake.woken() => {}
-            command = self.commands.recv(), if !self.orphaned => self.obey(command),
-            Some(packet) = self.raw.recv() => {
-                self.subscriptions.add_foreign(filters(&packet));
-                serving.link.send(packet);
+            command = self.commands.recv(), if !self.orphaned => {
+                self.obey(command, Some(&mut serving.link));
             }
             () = timer.as_mut() => {}
         }
@@ -223,9 +221,12 @@ impl Task {
         if refused.is_empty() {
             return Ok(());
         }
-        let errors: Vec<String> = refused.iter().map(ToString::to_string).collect();
-        for error in &errors {
+        let mut reason = String::new();
+        for error in &refused {
             tracing::error!("{error}");
+            let separator = if reason.is_empty() { "" } else { "; " };
+            reason.push_str(separator);
+            reason.push_str(&error.to_string());
         }
         if let Some(started) = self.started.take() {
             // Whoever started the client may have given up waiting.
@@ -236,7 +237,7 @@ impl Task {
                 by_broker: false,
             });
         }
-        if let Some(entry) = self.health.failing(errors.join("; ")) {
+        if let Some(entry) = self.health.failing(reason) {
             self.outgoing.push_status(entry);
         }
         Ok(())

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use tars_mqtt_topic::{covers, matches};
@@ -22,18 +22,20 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// What is subscribed to, and how far the broker has agreed.
 #[derive(Debug, Default)]
 pub(super) struct Subscriptions {
-    filters: BTreeMap<String, Filter>,
+    filters: HashMap<String, Filter>,
+    /// The same in the order in which they were first wanted, in which they are asked for.
+    order: Vec<String>,
     /// Filters that the broker is to be asked for.
-    wanted: VecDeque<String>,
+    wanted: Vec<String>,
     /// Filters that the broker has refused on this connection.
-    refused: HashSet<String>,
+    refused: Vec<String>,
     /// Filters that the program has subscribed to itself, past the session.
-    foreign: HashSet<String>,
+    foreign: Vec<String>,
     /// Filters to be given up, which nobody here wants any more.
-    unwanted: VecDeque<String>,
+    unwanted: Vec<String>,
     /// SUBSCRIBE packets under way, with their filters.
-    subscribing: HashMap<u16, Vec<String>>,
-    unsubscribing: HashSet<u16>,
+    subscribing: Vec<(u16, Vec<String>)>,
+    unsubscribing: Vec<u16>,
     /// When the oldest packet under way should have been answered.
     deadline: Option<Instant>,
 }
@@ -76,8 +78,12 @@ impl Subscriptions {
             .or_insert_with(|| Filter { qos, wanted_by: Vec::new() });
         known.qos = known.qos.max(qos);
         known.wanted_by.push(subscriber);
-        self.wanted.push_back(filter.to_owned());
-        known.wanted_by.len() == 1
+        let is_new = known.wanted_by.len() == 1;
+        if is_new {
+            self.order.push(filter.to_owned());
+        }
+        self.wanted.push(filter.to_owned());
+        is_new
     }
 
     /// Wants filters that are known together, and leaves out those that another one covers: some
@@ -108,9 +114,10 @@ impl Subscriptions {
             .map(str::to_owned)
             .collect();
         for ((_, qos, subscriber), widest) in wanted.into_iter().zip(widest) {
-            self.add(&widest, qos, subscriber);
+            if !self.add(&widest, qos, subscriber) {
+                self.wanted.pop();
+            }
         }
-        self.wanted = self.filters.keys().cloned().collect();
     }
 
     /// A subscriber has gone. Its filter goes with it, unless another one wants it.
@@ -122,11 +129,16 @@ impl Subscriptions {
             filter.wanted_by.retain(|subscriber| subscriber.target != target);
             let keep = !filter.wanted_by.is_empty();
             if before > 0 && !keep {
-                unwanted.push_back(text.clone());
-                refused.remove(text);
+                unwanted.push(text.clone());
+                refused.retain(|refused| refused != text);
             }
             keep
         });
+        self.forget_order();
+    }
+
+    fn forget_order(&mut self) {
+        self.order.retain(|filter| self.filters.contains_key(filter));
     }
 
     /// The program subscribes to these itself, past the session.
@@ -160,7 +172,7 @@ impl Subscriptions {
                 Some((text.as_str(), filter.qos))
             });
             link.subscribe(id, filters);
-            self.subscribing.insert(id, batch);
+            self.subscribing.push((id, batch));
             self.deadline.get_or_insert(now + ANSWER_TIMEOUT);
         }
         while !self.unwanted.is_empty()
@@ -168,7 +180,7 @@ impl Subscriptions {
         {
             let count = self.unwanted.len().min(MAX_FILTERS);
             link.unsubscribe(id, self.unwanted.drain(..count).collect());
-            self.unsubscribing.insert(id);
+            self.unsubscribing.push(id);
             self.deadline.get_or_insert(now + ANSWER_TIMEOUT);
         }
     }
@@ -176,17 +188,19 @@ impl Subscriptions {
     fn next_batch(&mut self, ids: &mut PacketIds) -> Option<(u16, Vec<String>)> {
         let mut bytes = 0;
         let mut batch: Vec<String> = Vec::new();
-        while let Some(next) = self.wanted.front()
-            && batch.len() < MAX_FILTERS
-            && (batch.is_empty() || bytes + next.len() <= MAX_BYTES)
-        {
-            bytes += next.len();
-            let next = self.wanted.pop_front()?;
+        let mut looked_at = 0;
+        for next in &mut self.wanted {
+            if batch.len() == MAX_FILTERS || !batch.is_empty() && bytes + next.len() > MAX_BYTES {
+                break;
+            }
+            looked_at += 1;
             // It may have been given up, or have been asked for twice.
-            if self.filters.contains_key(&next) && !batch.contains(&next) {
-                batch.push(next);
+            if self.filters.contains_key(next) && !batch.contains(next) {
+                bytes += next.len();
+                batch.push(std::mem::take(next));
             }
         }
+        self.wanted.drain(..looked_at);
         if batch.is_empty() {
             return None;
         }
@@ -206,7 +220,10 @@ impl Subscriptions {
         granted: &[Option<QoS>],
         ids: &mut PacketIds,
     ) -> Result<Answer, String> {
-        let Some(batch) = self.subscribing.remove(&id) else { return Ok(Answer::default()) };
+        let Some(at) = self.subscribing.iter().position(|(asked, _)| *asked == id) else {
+            return Ok(Answer::default());
+        };
+        let (_, batch) = self.subscribing.swap_remove(at);
         ids.free(id);
         self.settle_deadline();
         if batch.len() != granted.len() {
@@ -220,7 +237,7 @@ impl Subscriptions {
         for (text, granted) in batch.into_iter().zip(granted) {
             let Some(filter) = self.filters.get_mut(&text) else { continue };
             if granted.is_some() {
-                self.refused.remove(&text);
+                self.refused.retain(|refused| *refused != text);
                 filter.granted();
                 continue;
             }
@@ -228,15 +245,19 @@ impl Subscriptions {
             if filter.wanted_by.is_empty() {
                 self.filters.remove(&text);
             } else {
-                self.refused.insert(text);
+                self.refused.push(text);
             }
+        }
+        if !answer.gone.is_empty() {
+            self.forget_order();
         }
         Ok(answer)
     }
 
     /// UNSUBACK (section 3.11).
     pub(super) fn unsubscribed(&mut self, id: u16, ids: &mut PacketIds) {
-        if self.unsubscribing.remove(&id) {
+        if let Some(at) = self.unsubscribing.iter().position(|asked| *asked == id) {
+            self.unsubscribing.swap_remove(at);
             ids.free(id);
             self.settle_deadline();
         }
@@ -273,19 +294,19 @@ impl Subscriptions {
 
     /// What was under way is not answered any more.
     pub(super) fn connection_lost(&mut self, ids: &mut PacketIds) {
-        for (id, batch) in self.subscribing.drain() {
+        for (id, batch) in self.subscribing.drain(..) {
             ids.free(id);
             self.wanted.extend(batch);
         }
-        for id in self.unsubscribing.drain() {
+        for id in self.unsubscribing.drain(..) {
             ids.free(id);
         }
-        self.wanted.extend(self.refused.drain());
+        self.wanted.append(&mut self.refused);
         self.deadline = None;
     }
 
     pub(super) fn session_lost(&mut self) {
-        self.wanted = self.filters.keys().cloned().collect();
+        self.wanted.clone_from(&self.order);
         self.unwanted.clear();
     }
 
@@ -352,8 +373,9 @@ mod tests {
             .enumerate()
             .map(|(index, filter)| ((*filter).to_owned(), QoS::AtLeastOnce, subscriber(index)));
         subscriptions.add_all(wanted.collect());
-        let filters: Vec<&String> = subscriptions.filters.keys().collect();
-        assert_eq!(filters, ["$SYS/#", "$share/g/a/b", "a/#", "c"]);
+        let expected = ["a/#", "$SYS/#", "c", "$share/g/a/b"];
+        assert_eq!(subscriptions.wanted, expected);
+        assert_eq!(subscriptions.filters.len(), expected.len());
     }
 
     #[test]
@@ -366,7 +388,7 @@ mod tests {
         let mut sizes = Vec::new();
         while let Some((id, batch)) = subscriptions.next_batch(&mut ids) {
             sizes.push(batch.len());
-            subscriptions.subscribing.insert(id, batch);
+            subscriptions.subscribing.push((id, batch));
         }
         assert_eq!(sizes, [64, 64, 2]);
         assert!(subscriptions.answered(3, &[Some(QoS::AtMostOnce)], &mut ids).is_err());
@@ -383,7 +405,7 @@ mod tests {
         let mut ids = PacketIds::default();
         subscriptions.add("t", QoS::AtLeastOnce, subscriber(1));
         let (id, batch) = subscriptions.next_batch(&mut ids).unwrap();
-        subscriptions.subscribing.insert(id, batch);
+        subscriptions.subscribing.push((id, batch));
         subscriptions.answered(id, &[None], &mut ids).unwrap();
         assert!(subscriptions.next_batch(&mut ids).is_none());
         subscriptions.connection_lost(&mut ids);

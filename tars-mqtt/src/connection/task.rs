@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::backoff::Backoff;
 use super::copies::Copies;
 use super::health::Health;
-use super::inbox::Inbox;
+use super::inbox::{Inbox, Tracker};
 use super::outgoing::Outgoing;
 use super::packet_ids::PacketIds;
 use super::subscriptions::{Subscriber, Subscriptions};
@@ -20,7 +20,7 @@ use crate::client::{Client, Shared};
 use crate::config::Config;
 use crate::delivery::{Entry, Outbox, Wake};
 use crate::handler::LogLimit;
-use crate::transport::{ConnectError, Dialer, Opened, RawPackets, TrafficTap, open};
+use crate::transport::{ConnectError, Dialer, Link, Opened, TrafficTap, filters, open};
 use crate::{Error, QoS, Result};
 
 /// How often messages are looked over that may not wait for ever.
@@ -37,10 +37,9 @@ pub(crate) struct Task {
     pub(super) config: Arc<Config>,
     dialer: Dialer,
     tap: TrafficTap,
-    pub(super) raw: RawPackets,
     pub(super) outbox: Arc<Outbox>,
     pub(super) wake: Arc<Wake>,
-    pub(super) commands: mpsc::UnboundedReceiver<Command>,
+    pub(super) commands: mpsc::UnboundedReceiver<Box<Command>>,
     state: watch::Sender<ConnectionState>,
     /// Told once how the first connection went.
     pub(super) started: Option<oneshot::Sender<Result<()>>>,
@@ -67,7 +66,7 @@ pub(crate) struct Task {
 #[derive(Debug)]
 pub(super) struct Stop {
     pub(super) deadline: Instant,
-    pub(super) done: Vec<oneshot::Sender<usize>>,
+    pub(super) done: Vec<oneshot::Sender<Result<()>>>,
     pub(super) said_goodbye: bool,
 }
 
@@ -97,20 +96,19 @@ impl Task {
         let outbox = Arc::new(Outbox::new(wake.clone()));
         let (commands_sender, commands) = mpsc::unbounded_channel();
         let (state, state_receiver) = watch::channel(ConnectionState::Connecting);
-        let (tap, transport, raw) = TrafficTap::new();
+        let tap = TrafficTap::default();
         let client = Client(Arc::new(Shared {
             config: config.clone(),
             outbox: outbox.clone(),
             wake: wake.clone(),
             commands: commands_sender,
             state: state_receiver,
-            transport,
+            tap: tap.clone(),
             answers: tokio::sync::Mutex::new(HashMap::<&'static str, Arc<Mutex<_>>>::new()),
         }));
         let task = Self {
             dialer,
             tap,
-            raw,
             outbox,
             commands,
             state,
@@ -136,7 +134,7 @@ impl Task {
     }
 
     /// Says of QoS 0 messages too when they have been handled, for a test that waits for that.
-    pub(crate) fn track_all(&mut self, tracker: mpsc::UnboundedSender<()>) {
+    pub(crate) fn track_all(&mut self, tracker: Tracker) {
         self.inbox.track_all(tracker);
     }
 
@@ -157,11 +155,11 @@ impl Task {
         self.copies.set_filters(self.subscriptions.plain_filters());
         let (started, outcome) = oneshot::channel();
         self.started = Some(started);
-        crate::task::spawn(Box::pin(self.run()));
+        crate::task::spawn(Box::pin(Box::new(self).run()));
         outcome
     }
 
-    async fn run(mut self) {
+    async fn run(mut self: Box<Self>) {
         let left = self.keep_connected().await;
         self.outbox.set_link(false);
         let unsent = self.outbox.close();
@@ -182,12 +180,13 @@ impl Task {
         self.commands.close();
         let mut waiting = self.stop.map(|stop| stop.done).unwrap_or_default();
         while let Ok(command) = self.commands.try_recv() {
-            if let Command::Shutdown { done, .. } = command {
+            if let Command::Shutdown { done, .. } = *command {
                 waiting.push(done);
             }
         }
         for done in waiting {
-            let _ = done.send(left);
+            let limit = self.config.shutdown_limit();
+            let _ = done.send(if left == 0 { Ok(()) } else { Err(Error::Timeout(limit)) });
         }
     }
 
@@ -326,8 +325,7 @@ impl Task {
             };
             tokio::select! {
                 output = &mut future => return Some(output),
-                command = self.commands.recv(), if !self.orphaned => self.obey(command),
-                Some(_) = self.raw.recv() => {}
+                command = self.commands.recv(), if !self.orphaned => self.obey(command, None),
                 () = until_deadline => return None,
                 () = tokio::time::sleep(expiry), if expiry < Duration::MAX => self.expire(),
             }
@@ -335,8 +333,8 @@ impl Task {
     }
 
     /// Does what a client asks for. `None` means that there is no client any more.
-    pub(super) fn obey(&mut self, command: Option<Command>) {
-        match command {
+    pub(super) fn obey(&mut self, command: Option<Box<Command>>, link: Option<&mut Link>) {
+        match command.map(|command| *command) {
             Some(Command::Subscribe { filter, qos, queue, done }) => {
                 let name = format!("the client {}", self.config.client_id());
                 let target = self.targets.add(NewTarget {
@@ -355,6 +353,14 @@ impl Task {
                 self.targets.remove(target);
                 self.subscriptions.remove(target);
                 self.copies.set_filters(self.subscriptions.plain_filters());
+            }
+            Some(Command::Send { packet, done }) => {
+                if let Some(link) = link {
+                    self.subscriptions.add_foreign(filters(&packet));
+                    link.send(packet);
+                }
+                // Whoever sent it may not wait for that.
+                let _ = done.send(Ok(()));
             }
             Some(Command::Health(report)) => {
                 if let Some(entry) = self.health.said(report) {

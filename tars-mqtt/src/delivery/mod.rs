@@ -6,7 +6,7 @@ mod queue;
 mod ticket;
 mod wake;
 
-pub(crate) use dedupe::{Dedupe, Verdict};
+pub(crate) use dedupe::{Dedupe, Key, Verdict};
 pub(crate) use outbox::{Entry, Outbox};
 pub use queue::Overflow;
 pub(crate) use queue::{Job, Queue};

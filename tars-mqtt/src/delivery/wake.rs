@@ -1,9 +1,8 @@
 use std::cell::Cell;
-use std::future::Future;
-use std::pin::pin;
-use std::task::Poll;
 
 use tokio::sync::Notify;
+
+use crate::task::BoxFuture;
 
 /// Wakes the connection's task: there is something to acknowledge or to send.
 ///
@@ -16,7 +15,7 @@ pub(crate) struct Wake {
 }
 
 thread_local! {
-    /// The connection whose handler is being polled on this thread, and whether to wake it after.
+    /// The connection whose handlers a task on this thread calls, and whether to wake it after.
     static POLLING: Cell<(usize, bool)> = const { Cell::new((0, false)) };
 }
 
@@ -38,27 +37,29 @@ impl Wake {
         self.notify.notified().await;
     }
 
-    /// Runs a handler. Returns with its output whether a wake-up is still owed.
-    pub(crate) async fn holding_back<F: Future>(&self, handler: F) -> (F::Output, bool) {
-        let mut handler = pin!(handler);
+    /// Whether what runs on this thread has asked for it to be woken.
+    pub(crate) fn is_owed(&self) -> bool {
+        POLLING.get() == (self.key(), true)
+    }
+
+    pub(crate) fn wake_if_owed(&self) {
+        if self.is_owed() {
+            POLLING.set((self.key(), false));
+            self.notify.notify_one();
+        }
+    }
+
+    /// Runs a task that calls handlers.
+    pub(crate) async fn holding_back(&self, mut task: BoxFuture<()>) {
         std::future::poll_fn(|context| {
             let outer = POLLING.replace((self.key(), false));
-            // Restored also when the handler panics.
-            let restore = Restore(outer);
-            let poll = handler.as_mut().poll(context);
-            let (_, owed) = POLLING.get();
-            drop(restore);
-            match poll {
-                Poll::Ready(output) => Poll::Ready((output, owed)),
-                Poll::Pending => {
-                    if owed {
-                        self.notify.notify_one();
-                    }
-                    Poll::Pending
-                }
-            }
+            // Restored also when the task panics.
+            let _restore = Restore(outer);
+            let poll = task.as_mut().poll(context);
+            self.wake_if_owed();
+            poll
         })
-        .await
+        .await;
     }
 }
 

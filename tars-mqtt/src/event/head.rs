@@ -4,11 +4,10 @@ use std::ops::Range;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Number;
 use serde_json::value::RawValue;
 
 use super::contract::Event;
-use super::envelope::read_data;
+use super::envelope::{read_data, utf8};
 use super::scan::Scan;
 
 /// An envelope whose data has not been read yet. Says where its parts stand in the payload.
@@ -17,7 +16,7 @@ pub(crate) struct Head {
     id: Part,
     event_type: Part,
     source: Part,
-    ts: f64,
+    ts: Timestamp,
     data: Range<usize>,
 }
 
@@ -51,6 +50,13 @@ impl fmt::Display for Unreadable {
 enum Part {
     Inside(Range<usize>),
     Unescaped(Box<str>),
+}
+
+/// Few handlers ask for it, so it is read when one does.
+#[derive(Clone, Debug)]
+enum Timestamp {
+    At(Range<usize>),
+    Read(f64),
 }
 
 impl Part {
@@ -111,7 +117,7 @@ impl Head {
             id: Part::Inside(id?),
             event_type: Part::Inside(event_type?),
             source: Part::Inside(source?),
-            ts: ts?,
+            ts: Timestamp::At(ts?),
             data,
         })
     }
@@ -131,7 +137,7 @@ impl Head {
             #[serde(borrow)]
             data: &'a RawValue,
         }
-        let wire: Wire<'_> = serde_json::from_slice(payload)?;
+        let wire: Wire<'_> = serde_json::from_str(utf8(payload)?)?;
         // A sequence of the five values is the same struct to serde.
         if payload.trim_ascii_start().first() != Some(&b'{') {
             return Err(serde::de::Error::custom("the envelope is not an object"));
@@ -144,7 +150,7 @@ impl Head {
             id: Part::of(wire.id, payload),
             event_type: Part::of(wire.r#type, payload),
             source: Part::of(wire.source, payload),
-            ts: wire.ts,
+            ts: Timestamp::Read(wire.ts),
             data: range(data, payload),
         })
     }
@@ -161,8 +167,14 @@ impl Head {
         self.source.in_payload(payload)
     }
 
-    pub(crate) fn ts(&self) -> f64 {
-        self.ts
+    pub(crate) fn ts(&self, payload: &[u8]) -> f64 {
+        match &self.ts {
+            Timestamp::Read(ts) => *ts,
+            // What was found to be a number is one.
+            Timestamp::At(range) => {
+                utf8(&payload[range.clone()]).and_then(serde_json::from_str).unwrap_or_default()
+            }
+        }
     }
 
     pub(crate) fn data<'a>(&self, payload: &'a [u8]) -> &'a [u8] {
@@ -188,14 +200,17 @@ impl Head {
     /// The whole number in `data.seq`, if there is one.
     pub(crate) fn seq(&self, payload: &[u8]) -> Option<i128> {
         #[derive(Deserialize)]
-        struct Sequenced {
-            seq: Number,
+        struct Sequenced<'a> {
+            #[serde(borrow)]
+            seq: &'a RawValue,
         }
         let data = self.data(payload);
-        // Most events have no such field, and looking is cheaper than parsing.
-        memchr::memmem::find(data, br#""seq""#)?;
-        let Sequenced { seq } = serde_json::from_slice(data).ok()?;
-        seq.as_i64().map(i128::from).or_else(|| seq.as_u64().map(i128::from))
+        // Most events have no such field, and looking is cheaper than parsing. The rarest of its
+        // letters is looked for.
+        let is_key = |q: usize| data[..q].ends_with(b"\"se") && data[q + 1..].starts_with(b"\"");
+        memchr::memchr_iter(b'q', data).find(|&q| is_key(q))?;
+        let Sequenced { seq } = serde_json::from_str(utf8(data).ok()?).ok()?;
+        seq.get().parse().ok()
     }
 }
 

@@ -14,7 +14,7 @@ mod system;
 
 pub use contract::{Event, TopicField};
 pub use envelope::Envelope;
-pub(crate) use envelope::{encode, now, read_data};
+pub(crate) use envelope::{encode, now, read_data, utf8};
 pub(crate) use head::{Head, Unreadable};
 pub(crate) use id::fresh_id;
 pub(crate) use system::Heartbeat;

@@ -105,7 +105,7 @@ impl Context {
     #[must_use]
     pub fn ts(&self) -> f64 {
         match self.origin() {
-            Origin::Envelope(head) => head.ts(),
+            Origin::Envelope(head) => head.ts(&self.message.payload),
             Origin::Bare { ts, .. } => *ts,
         }
     }

@@ -2,7 +2,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
 use super::{Context, EventInfo, FromMessage, Rejection};
-use crate::event::{Envelope, Head, Unreadable, read_data};
+use crate::event::{Envelope, Head, Unreadable, read_data, utf8};
 use crate::message::Message;
 use crate::{Event, event};
 
@@ -93,7 +93,7 @@ impl<T: DeserializeOwned> FromMessage for Json<T> {
     const TAKES_PAYLOAD: bool = true;
 
     fn from_message(context: &Context) -> Result<Self, Rejection> {
-        serde_json::from_slice(context.payload()).map(Self).map_err(|error| {
+        utf8(context.payload()).and_then(serde_json::from_str).map(Self).map_err(|error| {
             Rejection::new(format!("the payload is not the JSON expected: {error}"))
         })
     }

@@ -1,127 +1,141 @@
-use std::future::Future as _;
+use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
-use std::task::Poll;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{self, Poll};
 use std::time::Duration;
 
 use tracing::Instrument as _;
 
-use super::{Failure, Handler, Worker};
-use crate::delivery::{Job, Verdict};
+use super::{Failure, Worker};
+use crate::delivery::{Dedupe, Hold, Job, Key, Ticket, Verdict};
 use crate::event::{DeadLetter, encode};
 use crate::extract::Context;
 use crate::transport::Publish;
 use crate::{Event as _, QoS};
 
-/// Sees a message to its end: filtered, handled, tried again, buried.
-pub(super) async fn see_to<H: Handler>(worker: &Worker, job: Job) {
-    let Job { message, hold } = job;
-    let ticket = hold.as_ref().map(|hold| hold.ticket().clone());
-    let mut context = Context::new(message, worker.scope.clone(), ticket.clone());
-    let key = worker.dedupe.as_ref().and_then(|dedupe| {
-        let payload = context.payload();
-        let head = context.head()?;
-        let seq = head.seq(payload);
-        let key = dedupe.key(head.event_type(payload), head.id(payload), seq, head.data(payload));
-        Some((dedupe, key))
-    });
-    let hold = match key {
-        None => hold,
-        Some((dedupe, key)) => match dedupe.begin(key, context.message(), hold) {
-            Verdict::Run(hold) => hold,
-            Verdict::Copy => {
-                tracing::debug!(
-                    handler = worker.scope.spec.name,
-                    topic = context.topic(),
-                    id = context.id(),
-                    "a duplicate was passed over"
-                );
-                return;
-            }
-        },
-    };
-    let outcome = attempts::<H>(worker, &mut context).await;
-    if let Some((dedupe, key)) = key {
-        match outcome {
-            Outcome::Handled => dedupe.handled(key, ticket.as_ref()),
-            Outcome::Failed(..) | Outcome::Abandoned => {
-                for copy in dedupe.failed(key) {
-                    worker.queue.put_back(copy);
+/// A message on its way through its handler: filtered, handled, tried again, buried.
+///
+/// What differs from handler to handler is the call alone, so that the rest is compiled once.
+pub(super) struct Run<'w> {
+    worker: &'w Worker,
+    context: Context,
+    hold: Option<Hold>,
+    ticket: Option<Arc<Ticket>>,
+    seen_as: Option<(&'w Dedupe, Key)>,
+    attempt: u32,
+}
+
+/// What a call of a handler is, whatever the handler.
+pub(super) type Call<'c> = dyn Future<Output = Result<(), Failure>> + Send + 'c;
+
+impl<'w> Run<'w> {
+    /// `None` for a duplicate, which is seen to with that.
+    pub(super) fn begin(worker: &'w Worker, job: Job) -> Option<Self> {
+        let Job { message, mut hold } = job;
+        let ticket = hold.as_ref().map(|hold| hold.ticket().clone());
+        let context = Context::new(message, worker.scope.clone(), ticket.clone());
+        let seen_as = worker.dedupe.as_ref().and_then(|dedupe| {
+            let payload = context.payload();
+            let head = context.head()?;
+            let (event_type, id) = (head.event_type(payload), head.id(payload));
+            Some((dedupe, dedupe.key(event_type, id, head.seq(payload), head.data(payload))))
+        });
+        if let Some((dedupe, key)) = seen_as {
+            match dedupe.begin(key, context.message(), hold) {
+                Verdict::Run(given_back) => hold = given_back,
+                Verdict::Copy => {
+                    tracing::debug!(
+                        handler = worker.scope.spec.name,
+                        topic = context.topic(),
+                        id = context.id(),
+                        "a duplicate was passed over"
+                    );
+                    return None;
                 }
             }
         }
+        Some(Self { worker, context, hold, ticket, seen_as, attempt: 1 })
     }
-    match outcome {
-        Outcome::Handled => {}
-        Outcome::Failed(failure, attempts) => {
-            report(worker, &context, &failure, attempts);
-            bury(worker, &context, &failure, attempts).await;
-        }
-        // Not acknowledged, so that it comes again at the next start.
-        Outcome::Abandoned => return,
-    }
-    if let Some(hold) = hold {
-        hold.release();
-    }
-}
 
-enum Outcome {
-    Handled,
-    /// Why the last attempt failed, and how many there were.
-    Failed(Failure, u32),
-    /// The service stops, and another attempt would have to wait.
-    Abandoned,
-}
+    pub(super) fn context(&self) -> &Context {
+        &self.context
+    }
 
-async fn attempts<H: Handler>(worker: &Worker, context: &mut Context) -> Outcome {
-    let options = &worker.scope.spec.options;
-    let mut attempt = 1;
-    loop {
-        context.set_attempt(attempt);
+    /// One attempt: a call, at most as long as allowed, whatever it does.
+    pub(super) async fn attempt(&self, call: Pin<&mut Call<'_>>) -> Result<(), Failure> {
+        let spec = self.worker.scope.spec;
         let span = tracing::debug_span!(
             target: "tars_mqtt::message",
             "message",
-            handler = worker.scope.spec.name,
-            topic = context.topic(),
+            handler = spec.name,
+            topic = self.context.topic(),
             id = tracing::field::Empty,
-            attempt
+            attempt = self.attempt
         );
-        let call = once::<H>(context, options.timeout);
-        let outcome = if span.is_disabled() {
+        let call = limited(call, spec.options.timeout);
+        if span.is_disabled() {
             call.await
         } else {
-            span.record("id", context.id());
+            span.record("id", self.context.id());
             call.instrument(span).await
-        };
-        let failure = match outcome {
-            Ok(()) => return Outcome::Handled,
-            Err(failure) => failure,
-        };
-        if attempt > options.retry || !failure.is_worth_retrying() {
-            return Outcome::Failed(failure, attempt);
         }
-        let pause = pause(options.backoff, attempt);
-        tracing::warn!(
-            handler = worker.scope.spec.name,
-            topic = context.topic(),
-            id = context.id(),
-            attempt,
-            "a handler failed and tries again in {pause:?}: {failure}"
-        );
-        if !worker.pause(pause).await {
-            return Outcome::Abandoned;
+    }
+
+    /// Sees to what came of an attempt. Returns whether another one is due, after the pause before
+    /// it.
+    pub(super) async fn goes_on_after(&mut self, outcome: Result<(), Failure>) -> bool {
+        let spec = self.worker.scope.spec;
+        match outcome {
+            Ok(()) => {
+                if let Some((dedupe, key)) = self.seen_as {
+                    dedupe.handled(key, self.ticket.as_ref());
+                }
+            }
+            Err(failure) if self.attempt <= spec.options.retry && failure.is_worth_retrying() => {
+                let pause = pause(spec.options.backoff, self.attempt);
+                tracing::warn!(
+                    handler = spec.name,
+                    topic = self.context.topic(),
+                    id = self.context.id(),
+                    attempt = self.attempt,
+                    "a handler failed and tries again in {pause:?}: {failure}"
+                );
+                if self.worker.pause(pause).await {
+                    self.attempt += 1;
+                    self.context.set_attempt(self.attempt);
+                    return true;
+                }
+                // The service stops. Not acknowledged, the message comes again at the next start.
+                self.forget();
+                return false;
+            }
+            Err(failure) => {
+                self.forget();
+                report(self.worker, &self.context, &failure, self.attempt);
+                bury(self.worker, &self.context, &failure, self.attempt).await;
+            }
         }
-        attempt += 1;
+        if let Some(hold) = self.hold.take() {
+            hold.release();
+        }
+        false
+    }
+
+    /// The message does not count as seen, and its copies may try.
+    fn forget(&self) {
+        let Some((dedupe, key)) = self.seen_as else { return };
+        for copy in dedupe.failed(key) {
+            self.worker.queue.put_back(copy);
+        }
     }
 }
 
-/// One call, at most as long as allowed, whatever it does.
-async fn once<H: Handler>(context: &Context, limit: Option<Duration>) -> Result<(), Failure> {
-    let mut call = pin!(uncaught::<H>(context));
+async fn limited(mut call: Pin<&mut Call<'_>>, limit: Option<Duration>) -> Result<(), Failure> {
     // Set when the handler first has to wait: most are done at once, and a timer has its price.
     let mut timer = pin!(None);
     std::future::poll_fn(|task| {
-        if let Poll::Ready(outcome) = call.as_mut().poll(task) {
+        if let Poll::Ready(outcome) = poll_caught(call.as_mut(), task) {
             return Poll::Ready(outcome);
         }
         let Some(limit) = limit else { return Poll::Pending };
@@ -134,14 +148,13 @@ async fn once<H: Handler>(context: &Context, limit: Option<Duration>) -> Result<
     .await
 }
 
-async fn uncaught<H: Handler>(context: &Context) -> Result<(), Failure> {
-    let mut call = pin!(H::call(context));
-    std::future::poll_fn(|task| {
-        // A handler that panicked is dropped and never polled again, so nothing sees its state.
-        let poll = std::panic::catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(task)));
-        poll.unwrap_or_else(|panic| Poll::Ready(Err(Failure::panicked(&*panic))))
-    })
-    .await
+fn poll_caught(
+    call: Pin<&mut Call<'_>>,
+    task: &mut task::Context<'_>,
+) -> Poll<Result<(), Failure>> {
+    // A handler that panicked is dropped and never polled again, so nothing sees its state.
+    let poll = std::panic::catch_unwind(AssertUnwindSafe(|| call.poll(task)));
+    poll.unwrap_or_else(|panic| Poll::Ready(Err(Failure::panicked(&*panic))))
 }
 
 /// Exponential, with full jitter above the shortest pause.

@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -6,9 +7,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::run::see_to;
+use super::run::Run;
 use super::{Handler, LogLimit};
-use crate::delivery::{Dedupe, Queue, Wake};
+use crate::delivery::{Dedupe, Job, Queue, Wake};
 use crate::extract::Scope;
 
 /// Messages taken from the queue at once: one lock and one wake-up for all of them.
@@ -43,30 +44,71 @@ impl Worker {
 
 /// Starts one of a handler's tasks.
 pub(super) fn spawn<H: Handler>(worker: Arc<Worker>) -> JoinHandle<()> {
-    crate::task::spawn(Box::pin(work::<H>(worker)))
+    let work = Box::pin(work::<H>(worker.clone()));
+    crate::task::spawn(Box::pin(async move { worker.wake().holding_back(work).await }))
 }
 
 async fn work<H: Handler>(worker: Arc<Worker>) {
-    // With several tasks, each takes one message, so that none waits behind another's slow one.
-    let batch = if worker.scope.spec.options.concurrency == 1 { BATCH } else { 1 };
-    let mut jobs = VecDeque::with_capacity(batch);
-    while worker.queue.take(batch, &mut jobs).await {
-        let mut since = Instant::now();
-        let mut owed = false;
-        while let Some(job) = jobs.pop_front() {
-            let ((), more) = worker.wake().holding_back(see_to::<H>(&worker, job)).await;
-            worker.queue.done();
-            owed |= more;
-            if owed && since.elapsed() > PATIENCE {
-                owed = false;
-                worker.wake().wake();
-                // The connection's task may now stand where only this thread can run it.
-                tokio::task::yield_now().await;
-                since = Instant::now();
+    let mut shift = Shift::new(&worker);
+    while let Some(mut run) = shift.next().await {
+        loop {
+            let outcome = run.attempt(pin!(H::call(run.context()))).await;
+            if !run.goes_on_after(outcome).await {
+                break;
             }
         }
-        if owed {
-            worker.wake().wake();
+    }
+}
+
+/// One task's way through the queue.
+struct Shift<'w> {
+    worker: &'w Worker,
+    /// Messages taken at once.
+    batch: usize,
+    jobs: VecDeque<Job>,
+    /// When the connection could last run.
+    since: Instant,
+    /// A message has been handed out.
+    busy: bool,
+}
+
+impl<'w> Shift<'w> {
+    fn new(worker: &'w Worker) -> Self {
+        // With several tasks, each takes one message, so that none waits behind another's slow one.
+        let batch = if worker.scope.spec.options.concurrency == 1 { BATCH } else { 1 };
+        let jobs = VecDeque::with_capacity(batch);
+        Self { worker, batch, jobs, since: Instant::now(), busy: false }
+    }
+
+    /// The next message to be handled; the one before is done with. `None` once there will be none.
+    async fn next(&mut self) -> Option<Run<'w>> {
+        loop {
+            if std::mem::take(&mut self.busy) {
+                self.worker.queue.done();
+                self.let_the_connection_run().await;
+            }
+            if let Some(job) = self.jobs.pop_front() {
+                self.busy = true;
+                if let Some(run) = Run::begin(self.worker, job) {
+                    return Some(run);
+                }
+            } else {
+                self.worker.wake().wake_if_owed();
+                if !self.worker.queue.take(self.batch, &mut self.jobs).await {
+                    return None;
+                }
+                self.since = Instant::now();
+            }
+        }
+    }
+
+    /// Once it has waited for long enough.
+    async fn let_the_connection_run(&mut self) {
+        if self.worker.wake().is_owed() && self.since.elapsed() > PATIENCE {
+            self.worker.wake().wake_if_owed();
+            // The connection's task may now stand where only this thread can run it.
+            tokio::task::yield_now().await;
+            self.since = Instant::now();
         }
     }
 }

@@ -84,6 +84,10 @@ impl TestApp {
         let published = Arc::<Mutex<Vec<Message>>>::default();
         tokio::spawn(Peer::new(accepted, to_deliver, published.clone()).run());
         let (tracker, handled) = mpsc::unbounded_channel();
+        let tracker = Box::new(move || {
+            // Whoever waited may have given up.
+            let _ = tracker.send(());
+        });
         let running = app.in_process(Dialer::InProcess(connections), tracker).start().await?;
         Ok(Self { running, published, deliveries, handled: handled.into() })
     }

@@ -1,9 +1,10 @@
 use std::io;
 use std::sync::Arc;
 
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
-use tokio::sync::mpsc;
+#[cfg(feature = "testing")]
+use tokio::{io::DuplexStream, sync::mpsc};
 
 use super::handshake::ConnectError;
 use crate::config::{BrokerUrl, Config};
@@ -25,6 +26,7 @@ impl Stream for TcpStream {
     }
 }
 
+#[cfg(feature = "testing")]
 impl Stream for DuplexStream {}
 
 /// How the broker is reached.
@@ -33,7 +35,7 @@ pub(crate) enum Dialer {
     /// Over the network, as the URL says.
     Network(Arc<Network>),
     /// In the process: the other end of each connection is sent here.
-    #[cfg_attr(not(feature = "testing"), allow(dead_code))]
+    #[cfg(feature = "testing")]
     InProcess(mpsc::Sender<DuplexStream>),
 }
 
@@ -70,6 +72,7 @@ impl Dialer {
     pub(super) async fn dial(&self) -> Result<Box<dyn Stream>, ConnectError> {
         match self {
             Self::Network(network) => network.dial().await,
+            #[cfg(feature = "testing")]
             Self::InProcess(peer) => {
                 let (ours, theirs) = tokio::io::duplex(256 * 1024);
                 let gone = || io::Error::from(io::ErrorKind::ConnectionRefused);

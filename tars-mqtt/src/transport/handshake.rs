@@ -99,11 +99,10 @@ fn connect(config: &Config, will: Option<LastWill>) -> rumqttc::Connect {
 }
 
 fn accepted(link: Link, packet: Packet) -> Result<Opened, ConnectError> {
-    let ack = match packet {
-        Packet::ConnAck(ack) => ack,
-        other => {
-            return Err(ConnectError::Failed(format!("{other:?} where CONNACK was expected")));
-        }
+    let Packet::ConnAck(ack) = packet else {
+        let reason =
+            "the answer to CONNECT is another packet than CONNACK: is this an MQTT broker?";
+        return Err(ConnectError::Failed(reason.to_owned()));
     };
     let refusal = match ack.code {
         ConnectReturnCode::Success => {

@@ -31,9 +31,9 @@ pub(crate) use handshake::{ConnectError, LastWill, Opened, open};
 pub(crate) use link::{Ack, Link};
 #[cfg(feature = "testing")]
 pub(crate) use peer::{Delivery, Peer};
-pub use traffic::{Direction, Traffic, Transport};
-pub(crate) use traffic::{RawPackets, TrafficTap, filters};
+pub use traffic::{Direction, Traffic};
+pub(crate) use traffic::{TrafficTap, filters};
 
 /// The highest packet identifier that the session uses. Those above are left to packets that a
-/// program sends through [`Transport`].
+/// program sends through [`Transport`](crate::Transport).
 pub(crate) const MAX_PACKET_ID: u16 = 0x7fff;
