@@ -8,10 +8,14 @@ use std::time::Instant;
 use anyhow::{Context as _, ensure};
 use benches::measure::{Figures, median_of};
 
-/// A program to compile, and what it depends on.
+pub(crate) const SIZE: &str = "release, stripped, MiB";
+pub(crate) const SIZE_WITHOUT_FILE: &str = "release without the configuration file, MiB";
+
+/// A program to compile, and what it depends on, with and without a configuration file.
 struct Program {
     source: &'static str,
     dependencies: String,
+    config_file: &'static str,
 }
 
 /// Compiles both, three times in turn. The medians, first of the quickstart, then of the one by hand.
@@ -24,9 +28,10 @@ pub(crate) fn run() -> anyhow::Result<[Figures; 2]> {
     let quickstart = Program {
         source: "examples/src/bin/quickstart.rs",
         dependencies: format!(
-            "{common}tars-mqtt = {{ path = \"{}\" }}",
+            "{common}tars-mqtt = {{ path = \"{}\", default-features = false }}",
             root.join("tars-mqtt").display()
         ),
+        config_file: "tars-mqtt/config-file",
     };
     let by_hand = Program {
         source: "benches/src/bin/handwritten.rs",
@@ -35,11 +40,13 @@ pub(crate) fn run() -> anyhow::Result<[Figures; 2]> {
             fastrand = "2"
             rumqttc = {{ version = "0.25.1", default-features = false }}
             serde_json = "1"
+            toml = {{ version = "1", default-features = false, features = ["parse", "serde", "std"], optional = true }}
             tokio = {{ version = "1", features = ["macros", "rt-multi-thread", "signal", "sync", "time"] }}
             tracing = "0.1"
             tracing-subscriber = {{ version = "0.3", default-features = false, features = ["ansi", "fmt"] }}
             "#
         ),
+        config_file: "dep:toml",
     };
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..3 {
@@ -65,8 +72,10 @@ impl Program {
         let folder = folder.path();
         let manifest = format!(
             "[package]\nname = \"subject\"\nversion = \"0.0.0\"\nedition = \"2024\"\n[workspace]\n\
-             [profile.release]\nstrip = true\n[dependencies]\n{}\n",
-            self.dependencies
+             [profile.release]\nstrip = true\n\
+             [features]\ndefault = [\"config-file\"]\nconfig-file = [\"{}\"]\n\
+             [dependencies]\n{}\n",
+            self.config_file, self.dependencies
         );
         fs::create_dir(folder.join("src"))?;
         fs::write(folder.join("Cargo.toml"), manifest)?;
@@ -79,14 +88,22 @@ impl Program {
         let clean = cargo(folder, &["build"])?;
         fs::write(&main, format!("{source}\n// Changed.\n"))?;
         let again = cargo(folder, &["build"])?;
-        cargo(folder, &["build", "--release"])?;
-        let size = fs::metadata(folder.join("target/release/subject"))?.len();
+        let size = release(folder, &[])?;
+        let without_file = release(folder, &["--no-default-features"])?;
         Ok(Figures::from([
             ("clean build, s".to_owned(), clean),
             ("build after a change, s".to_owned(), again),
-            ("release, stripped, MiB".to_owned(), size as f64 / f64::from(1 << 20)),
+            (SIZE.to_owned(), size),
+            (SIZE_WITHOUT_FILE.to_owned(), without_file),
         ]))
     }
+}
+
+/// Returns how large it is, in MiB.
+fn release(folder: &Path, arguments: &[&str]) -> anyhow::Result<f64> {
+    cargo(folder, &[&["build", "--release"], arguments].concat())?;
+    let size = fs::metadata(folder.join("target/release/subject"))?.len();
+    Ok(size as f64 / f64::from(1 << 20))
 }
 
 /// Returns how long it took, in seconds.

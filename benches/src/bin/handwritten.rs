@@ -1,9 +1,12 @@
-//! What the quickstart does, written by hand on rumqttc: it answers requests with their own id, tells
-//! of its health, connects again after an outage, and ends in order. For a comparison of how long it
-//! takes to compile, and of its size; it keeps fewer promises than the framework does.
+//! What the quickstart does, written by hand on rumqttc: it answers requests with their own id and each
+//! of them once, tells of its health, connects again after an outage, and ends in order. For a
+//! comparison of how long it takes to compile, and of its size; it keeps fewer promises than the
+//! framework does, and knows two of its settings.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use rumqttc::{
@@ -44,8 +47,7 @@ struct Envelope<T> {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     tracing_subscriber::fmt().init();
-    let client_id = std::env::var("MQTT_CLIENT_ID").context("MQTT_CLIENT_ID is not set")?;
-    let url = std::env::var("MQTT_URL").context("MQTT_URL is not set")?;
+    let Settings { url, client_id } = Settings::read()?;
     let address = url.strip_prefix("mqtt://").context("MQTT_URL does not begin with mqtt://")?;
     let (host, port) = address.split_once(':').unwrap_or((address, "1883"));
     let mut options = MqttOptions::new(&client_id, host, port.parse()?);
@@ -57,7 +59,7 @@ async fn main() -> anyhow::Result<()> {
     options.set_last_will(LastWill::new(&topic, offline, QoS::AtLeastOnce, true));
     let (client, mut eventloop) = AsyncClient::new(options, 64);
     eventloop.network_options.set_tcp_nodelay(true);
-    let service = Arc::new(Service { client, client_id, topic });
+    let service = Arc::new(Service { client, client_id, topic, seen: Mutex::default() });
     let mut running = {
         let service = service.clone();
         tokio::spawn(async move { service.run(eventloop).await })
@@ -75,10 +77,82 @@ async fn main() -> anyhow::Result<()> {
     tokio::time::timeout(Duration::from_secs(5), running).await??
 }
 
+struct Settings {
+    url: String,
+    client_id: String,
+}
+
+impl Settings {
+    /// From the environment, else from the configuration file.
+    fn read() -> anyhow::Result<Self> {
+        #[cfg(feature = "config-file")]
+        let file = File::read()?.mqtt;
+        #[cfg(not(feature = "config-file"))]
+        let file = Table::default();
+        let url = std::env::var("MQTT_URL").ok().or(file.url);
+        let client_id = std::env::var("MQTT_CLIENT_ID").ok().or(file.client_id);
+        Ok(Self {
+            url: url.context("MQTT_URL is not set")?,
+            client_id: client_id.context("MQTT_CLIENT_ID is not set")?,
+        })
+    }
+}
+
+#[derive(Default)]
+#[cfg_attr(feature = "config-file", derive(Deserialize))]
+struct Table {
+    url: Option<String>,
+    client_id: Option<String>,
+}
+
+#[cfg(feature = "config-file")]
+#[derive(Default, Deserialize)]
+struct File {
+    mqtt: Table,
+}
+
+#[cfg(feature = "config-file")]
+impl File {
+    fn read() -> anyhow::Result<Self> {
+        let Ok(path) = std::env::var("TARS_MQTT_CONFIG") else { return Ok(Self::default()) };
+        let text = std::fs::read_to_string(&path).with_context(|| path.clone())?;
+        toml::from_str(&text).context(path)
+    }
+}
+
 struct Service {
     client: AsyncClient,
     client_id: String,
     topic: String,
+    seen: Mutex<Seen>,
+}
+
+/// Requests that have been answered lately.
+#[derive(Default)]
+struct Seen {
+    hasher: RandomState,
+    since: HashMap<u64, Instant>,
+    in_order: VecDeque<u64>,
+}
+
+impl Seen {
+    fn is_new(&mut self, request: &Envelope<LlmRequest>) -> bool {
+        let data = (&request.data.id, &request.data.text);
+        let key = self.hasher.hash_one((&request.r#type, &request.id, data));
+        let now = Instant::now();
+        while let Some(first) = self.in_order.front()
+            && (self.in_order.len() > 2048
+                || self.since.get(first).is_none_or(|at| now - *at > Duration::from_secs(30)))
+        {
+            self.since.remove(first);
+            self.in_order.pop_front();
+        }
+        let is_new = self.since.insert(key, now).is_none();
+        if is_new {
+            self.in_order.push_back(key);
+        }
+        is_new
+    }
 }
 
 impl Service {
@@ -125,6 +199,9 @@ impl Service {
         let request: Envelope<LlmRequest> = serde_json::from_slice(&publish.payload)?;
         if request.r#type != "llm.request" {
             bail!("an event of type {}", request.r#type);
+        }
+        if !self.seen.lock().unwrap_or_else(PoisonError::into_inner).is_new(&request) {
+            return Ok(());
         }
         let response = LlmResponse { id: request.data.id, reply: request.data.text.to_uppercase() };
         let payload = encode(&self.client_id, "llm.response", &request.id, response)?;
