@@ -50,8 +50,9 @@ impl Transport {
     pub async fn send(&self, packet: Packet) -> Result<()> {
         let (done, sent) = oneshot::channel();
         let command = Box::new(Command::Send { packet, done });
-        let commands = self.commands.upgrade().ok_or(Error::Stopped)?;
-        commands.send(command).map_err(|_| Error::Stopped)?;
+        let connection = self.commands.upgrade().ok_or(Error::Stopped)?;
+        connection.send(command).map_err(|_| Error::Stopped)?;
+        drop(connection);
         sent.await.unwrap_or(Err(Error::Stopped))
     }
 

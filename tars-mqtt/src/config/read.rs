@@ -26,8 +26,13 @@ pub(super) fn boolean(text: &str) -> Result<bool, Refusal> {
 }
 
 pub(super) fn seconds(text: &str) -> Result<Duration, Refusal> {
+    let text = text.trim();
+    // Python's way to leave out a zero.
+    let before = if text.starts_with('.') { "0" } else { "" };
+    let after = if text.len() > 1 && text.ends_with('.') { "0" } else { "" };
     // As JSON, because Rust's own reading of numbers is 15 KiB more in every program.
-    let seconds: f64 = serde_json::from_str(text).map_err(|_| Refusal::Rule)?;
+    let seconds: f64 =
+        serde_json::from_str(&format!("{before}{text}{after}")).map_err(|_| Refusal::Rule)?;
     if seconds.is_finite() && seconds >= FOREVER.as_secs_f64() {
         return Ok(FOREVER);
     }
@@ -61,7 +66,11 @@ mod tests {
         assert_eq!(seconds("0"), Ok(Duration::ZERO));
         assert_eq!(seconds(" 0.25 "), Ok(Duration::from_millis(250)));
         assert_eq!(seconds("1e3"), Ok(Duration::from_secs(1000)));
-        for text in ["", "abc", "5s", "1,5", "-1", "-0.001", "inf", "-inf", "nan", "1e999"] {
+        assert_eq!(seconds(".5"), Ok(Duration::from_millis(500)));
+        assert_eq!(seconds("5."), Ok(Duration::from_secs(5)));
+        for text in
+            ["", ".", "..", "abc", "5s", "1,5", "-1", "-0.001", "inf", "-inf", "nan", "1e999"]
+        {
             assert_eq!(seconds(text), Err(Refusal::Rule), "{text}");
         }
     }

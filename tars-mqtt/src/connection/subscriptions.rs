@@ -143,7 +143,9 @@ impl Subscriptions {
 
     /// The program subscribes to these itself, past the session.
     pub(super) fn add_foreign(&mut self, filters: impl Iterator<Item = String>) {
-        self.foreign.extend(filters);
+        for filter in filters {
+            add_once(&mut self.foreign, filter);
+        }
     }
 
     /// Whether the program has itself subscribed to a topic.
@@ -245,7 +247,7 @@ impl Subscriptions {
             if filter.wanted_by.is_empty() {
                 self.filters.remove(&text);
             } else {
-                self.refused.push(text);
+                add_once(&mut self.refused, text);
             }
         }
         if !answer.gone.is_empty() {
@@ -348,6 +350,12 @@ impl Filter {
                 }
             }
         });
+    }
+}
+
+fn add_once(filters: &mut Vec<String>, filter: String) {
+    if !filters.contains(&filter) {
+        filters.push(filter);
     }
 }
 
