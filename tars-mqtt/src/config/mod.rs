@@ -87,7 +87,8 @@ struct TlsFiles {
 
 impl Config {
     /// The configuration from `MQTT_*` environment variables and, where one of them is not set,
-    /// from the `[mqtt]` table of the TOML file that `TARS_MQTT_CONFIG` names.
+    /// from the `[mqtt]` table of the TOML file that `TARS_MQTT_CONFIG` names (with the feature
+    /// `config-file`, which is on by default; without it, naming a file is an error).
     ///
     /// `MQTT_URL` and `MQTT_CLIENT_ID` are required (the URL is not with the feature
     /// `embedded-broker`). Health, heartbeat and the filter for duplicates are off unless asked
