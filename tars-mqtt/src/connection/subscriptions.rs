@@ -114,6 +114,7 @@ impl Subscriptions {
             .map(str::to_owned)
             .collect();
         for ((_, qos, subscriber), widest) in wanted.into_iter().zip(widest) {
+            // One that is known is in the list already, and nothing has gone out yet.
             if !self.add(&widest, qos, subscriber) {
                 self.wanted.pop();
             }
@@ -134,10 +135,10 @@ impl Subscriptions {
             }
             keep
         });
-        self.forget_order();
+        self.drop_gone_from_order();
     }
 
-    fn forget_order(&mut self) {
+    fn drop_gone_from_order(&mut self) {
         self.order.retain(|filter| self.filters.contains_key(filter));
     }
 
@@ -251,7 +252,7 @@ impl Subscriptions {
             }
         }
         if !answer.gone.is_empty() {
-            self.forget_order();
+            self.drop_gone_from_order();
         }
         Ok(answer)
     }
