@@ -16,6 +16,7 @@ pub mod extract;
 #[cfg(test)]
 mod fuzz;
 mod handler;
+mod log;
 mod message;
 mod qos;
 pub mod reply;

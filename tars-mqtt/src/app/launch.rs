@@ -9,7 +9,8 @@ use crate::Result;
 use crate::connection::{NewTarget, Plan, Task};
 use crate::delivery::{Dedupe, Queue};
 use crate::extract::{SHARE, Scope};
-use crate::handler::{AckMode, LogLimit, Worker};
+use crate::handler::{AckMode, Worker};
+use crate::log::LogLimit;
 use crate::transport::Dialer;
 
 impl App {

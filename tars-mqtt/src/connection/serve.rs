@@ -9,6 +9,7 @@ use super::targets::Handed;
 use super::task::{EXPIRY_TICK, End, Task};
 use super::vitals::Vitals;
 use crate::QoS;
+use crate::log::quoted;
 use crate::transport::{Link, Received};
 
 /// Bytes of unacknowledged messages from which on nothing more is read. A broker with a sane window
@@ -142,10 +143,10 @@ impl Task {
             Received::Unreadable(unreadable) => {
                 if let Some(suppressed) = self.oddities.allow() {
                     tracing::warn!(
-                        topic = unreadable.topic,
+                        topic = %quoted(&unreadable.topic),
                         suppressed,
                         "a message was refused: {}",
-                        unreadable.reason
+                        quoted(&unreadable.reason)
                     );
                 }
                 if unreadable.qos > QoS::AtMostOnce {
@@ -198,7 +199,7 @@ impl Task {
         }
         if let Some(suppressed) = self.oddities.allow() {
             tracing::warn!(
-                topic,
+                topic = %quoted(topic),
                 suppressed,
                 "a message came that no handler takes; it is acknowledged, and what an earlier \
                  version of this service may have subscribed to is unsubscribed"
@@ -299,7 +300,7 @@ impl Task {
         let handler = self.targets.busy(stalled.topic);
         tracing::warn!(
             handler,
-            topic = stalled.topic,
+            topic = %quoted(stalled.topic),
             waiting = stalled.behind,
             "a message has been unacknowledged for {STALL:?} and holds up those behind it"
         );

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use super::TargetId;
 use crate::QoS;
 use crate::delivery::{Job, Queue, Ticket, Wake};
-use crate::handler::LogLimit;
+use crate::log::LogLimit;
 use crate::message::Message;
 use crate::router::Router;
 

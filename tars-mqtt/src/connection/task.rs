@@ -19,7 +19,7 @@ use super::{Command, ConnectionState};
 use crate::client::{Client, Shared};
 use crate::config::Config;
 use crate::delivery::{Entry, Outbox, Wake};
-use crate::handler::LogLimit;
+use crate::log::LogLimit;
 use crate::transport::{ConnectError, Dialer, Link, Opened, TrafficTap, filters, open};
 use crate::{Error, QoS, Result};
 

@@ -2,7 +2,6 @@
 
 mod check;
 mod failure;
-mod log_limit;
 mod run;
 mod spec;
 mod worker;
@@ -12,7 +11,6 @@ use std::sync::Arc;
 
 pub use check::{Argument, check_dead_letter, check_filter, check_payload, check_topic};
 pub use failure::Failure;
-pub(crate) use log_limit::LogLimit;
 pub use spec::{AckMode, HandlerSpec, Options};
 pub(crate) use worker::Worker;
 

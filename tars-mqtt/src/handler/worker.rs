@@ -7,10 +7,11 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::Handler;
 use super::run::Run;
-use super::{Handler, LogLimit};
 use crate::delivery::{Dedupe, Job, Queue, Wake};
 use crate::extract::Scope;
+use crate::log::LogLimit;
 
 /// Messages taken from the queue at once: one lock and one wake-up for all of them.
 const BATCH: usize = 32;
