@@ -1,6 +1,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::log::quoted;
 use tars_mqtt_topic::{PatternError, TopicNameError};
 
 /// What this crate's functions return.
@@ -64,6 +65,14 @@ pub enum Error {
         size: usize,
         /// The limit in bytes.
         limit: usize,
+    },
+    /// The broker closed the connection whenever this message was sent, as often as
+    /// `MQTT_MAX_PUBLISH_ATTEMPTS` says.
+    NotAccepted {
+        /// The message's topic.
+        topic: String,
+        /// Connections that were closed.
+        closes: u32,
     },
     /// There is no connection, and the message is one that is not kept for later (QoS 0).
     Disconnected,
@@ -153,6 +162,12 @@ impl fmt::Display for Error {
                 f,
                 "the packet would have {size} bytes, over the limit of {limit}; \
                  send less, or raise MQTT_MAX_PACKET_SIZE here and at the broker"
+            ),
+            Self::NotAccepted { topic, closes } => write!(
+                f,
+                "the broker closed {closes} connections in answer to a message on `{}`; check its \
+                 topic, its size and the rights of this client",
+                quoted(topic)
             ),
             Self::Disconnected => f.write_str(
                 "there is no connection to the broker, and a QoS 0 message is not kept for later",

@@ -60,6 +60,16 @@ impl Message {
     }
 }
 
+/// What a message costs beside its topic and payload while it is kept.
+const OVERHEAD: usize = 256;
+
+impl Message {
+    /// About how many bytes of memory it takes.
+    pub(crate) fn cost(&self) -> usize {
+        OVERHEAD + self.topic.len() + self.payload.len()
+    }
+}
+
 impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Message")

@@ -24,6 +24,10 @@ impl Router {
             self.wild.remove(filter, entry);
         } else if let Some(entries) = self.exact.get_mut(filter) {
             entries.retain(|&found| found != entry);
+            if entries.is_empty() {
+                self.exact.remove(filter);
+                shrink(&mut self.exact);
+            }
         }
     }
 
@@ -66,11 +70,7 @@ impl FilterTree {
     }
 
     pub(crate) fn remove(&mut self, filter: &str, entry: usize) {
-        let place = self.place(filter);
-        let before = place.len();
-        place.retain(|&found| found != entry);
-        let removed = before - place.len();
-        self.entries -= removed;
+        self.entries -= self.root.remove(Some(filter), entry);
     }
 
     fn place(&mut self, filter: &str) -> &mut Vec<usize> {
@@ -103,6 +103,13 @@ impl FilterTree {
     }
 }
 
+/// A burst of filters must not hold its memory for ever.
+fn shrink<V>(map: &mut HashMap<String, V>) {
+    if map.capacity() > 4 * map.len() + 64 {
+        map.shrink_to(2 * map.len());
+    }
+}
+
 fn split(text: &str) -> (&str, Option<&str>) {
     match text.split_once('/') {
         Some((level, rest)) => (level, Some(rest)),
@@ -116,6 +123,44 @@ fn is_reserved(first: bool, level: &str) -> bool {
 }
 
 impl Node {
+    fn is_empty(&self) -> bool {
+        self.children.is_empty()
+            && self.one.is_none()
+            && self.here.is_empty()
+            && self.rest.is_empty()
+    }
+
+    /// Takes an entry away, as often as it is there, and the nodes that are empty without it.
+    fn remove(&mut self, filter: Option<&str>, entry: usize) -> usize {
+        fn take(entries: &mut Vec<usize>, entry: usize) -> usize {
+            let before = entries.len();
+            entries.retain(|&found| found != entry);
+            before - entries.len()
+        }
+        let Some(filter) = filter else { return take(&mut self.here, entry) };
+        let (level, rest) = split(filter);
+        match level {
+            "#" => take(&mut self.rest, entry),
+            "+" => {
+                let Some(node) = &mut self.one else { return 0 };
+                let removed = node.remove(rest, entry);
+                if node.is_empty() {
+                    self.one = None;
+                }
+                removed
+            }
+            literal => {
+                let Some(node) = self.children.get_mut(literal) else { return 0 };
+                let removed = node.remove(rest, entry);
+                if node.is_empty() {
+                    self.children.remove(literal);
+                    shrink(&mut self.children);
+                }
+                removed
+            }
+        }
+    }
+
     fn find(&self, topic: &str, first: bool, found: &mut Vec<usize>) {
         let (level, rest) = split(topic);
         if !is_reserved(first, level) {

@@ -13,6 +13,10 @@ impl Text {
         Ok(Self(bytes))
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Checked again, because a few nanoseconds cost less than an allocation or `unsafe` code.
     pub(crate) fn as_str(&self) -> &str {
         from_utf8(&self.0).unwrap_or_default()

@@ -38,7 +38,7 @@ impl App {
             None => Dialer::new(&config)?,
         };
         let dedupe = config.dedupe_window();
-        let (client, mut task) = Task::prepare(config, dialer);
+        let (client, mut task) = Task::prepare(config, dialer, true);
         if let Some(tracker) = self.tracker {
             task.track_all(tracker);
         }
@@ -75,6 +75,8 @@ impl App {
                     queue,
                     workers: spec.options.concurrency,
                     done_on_receive: spec.options.ack == AckMode::OnReceive,
+                    qos: spec.qos(),
+                    stream: None,
                 },
                 subscription,
                 qos: spec.qos(),

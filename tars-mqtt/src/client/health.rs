@@ -1,11 +1,13 @@
 use super::Client;
-use crate::connection::{Command, HealthReport};
+use crate::connection::HealthReport;
 use crate::{Error, Result};
 
 /// Says how the service is. Made by [`Client::health`].
 ///
-/// What is said here stays until something else is said: after an outage the same is published
-/// again. Nothing is published while health is off (`MQTT_ENABLE_HEALTH`).
+/// What is said here is published as soon as the service is connected and all its subscriptions are
+/// granted; of what is said before that, the last. Trouble stays until something else is said: after
+/// an outage it is published again. While the broker refuses a subscription, nothing is published as
+/// well. Nothing is published while health is off (`MQTT_ENABLE_HEALTH`).
 #[derive(Clone, Copy, Debug)]
 pub struct Health<'a>(&'a Client);
 
@@ -35,6 +37,12 @@ impl<'a> Health<'a> {
     }
 
     fn report(self, report: HealthReport) -> Result<()> {
-        self.0.0.commands.send(Box::new(Command::Health(report))).map_err(|_| Error::Stopped)
+        let shared = &self.0.0;
+        if shared.commands.is_closed() {
+            return Err(Error::Stopped);
+        }
+        shared.health.set(report);
+        shared.wake.wake();
+        Ok(())
     }
 }

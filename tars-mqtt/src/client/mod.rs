@@ -28,7 +28,7 @@ use crate::connection::{Command, ConnectionState, Task};
 use crate::delivery::{Entry, Wake};
 use crate::event::{encode, fresh_id};
 use crate::transport::{Dialer, Publish};
-use crate::{Error, Event, QoS, Result};
+use crate::{Error, Event, Result};
 
 /// A connection to the broker that is kept up. Cheap to clone; all clones share it.
 ///
@@ -71,7 +71,7 @@ impl Client {
     pub async fn connect(config: Config) -> Result<Self> {
         config.validate()?;
         let dialer = Dialer::new(&config)?;
-        let (client, task) = Task::prepare(config, dialer);
+        let (client, task) = Task::prepare(config, dialer, false);
         task.spawn(Vec::new()).await.unwrap_or(Err(Error::Stopped))?;
         Ok(client)
     }
@@ -192,14 +192,20 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Error::Timeout`] when messages had to be left behind.
+    /// [`Error::Timeout`] when messages had to be left behind; [`Error::Stopped`] when the connection
+    /// is gone already because its runtime is.
     pub async fn shutdown(&self) -> Result<()> {
         let (done, ended) = oneshot::channel();
         let deadline = tokio::time::Instant::now() + self.config().shutdown_limit();
         if self.0.commands.send(Box::new(Command::Shutdown { deadline, done })).is_err() {
-            return Ok(());
+            return if self.is_aborted() { Err(Error::Stopped) } else { Ok(()) };
         }
-        ended.await.unwrap_or(Ok(()))
+        ended.await.unwrap_or(Err(Error::Stopped))
+    }
+
+    /// Whether the connection ended without having been told to.
+    fn is_aborted(&self) -> bool {
+        self.0.aborted.load(std::sync::atomic::Ordering::Acquire)
     }
 
     fn encoded<E: Event + Serialize>(&self, event: &E, id: &str) -> Result<Publish> {
@@ -221,10 +227,8 @@ impl Client {
         tars_mqtt_topic::check_topic_name(publish.topic())
             .map_err(|reason| Error::Topic { topic: publish.topic().to_owned(), reason })?;
         let mut entry = Entry::new(publish);
-        if entry.publish.qos() > QoS::AtMostOnce {
-            entry.deadline =
-                self.config().publish_limit().map(|limit| tokio::time::Instant::now() + limit);
-        }
+        entry.deadline =
+            self.config().publish_limit().map(|limit| tokio::time::Instant::now() + limit);
         Ok(entry)
     }
 

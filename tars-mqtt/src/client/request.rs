@@ -15,7 +15,7 @@ use super::Client;
 use super::subscription::{Messages, read};
 use crate::event::{Envelope, Head, fresh_id};
 use crate::message::Message;
-use crate::{Error, Event, Result};
+use crate::{Error, Event, QoS, Result};
 
 /// How long an answer may take unless told otherwise.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -103,7 +103,10 @@ async fn answers<A: Event>(client: &Client) -> Result<Arc<Mutex<Answers>>> {
     let filter = Pattern::parse(A::TOPIC)
         .map_err(|reason| Error::Filter { filter: A::TOPIC.to_owned(), reason })?
         .filter();
-    let messages = Messages::open(client, &filter, A::QOS).await?;
+    // What a handler waits for must not wait behind the messages that handlers hold: at QoS 0 an
+    // answer needs no place in the broker's window.
+    let qos = if client.0.has_handlers { QoS::AtMostOnce } else { A::QOS };
+    let messages = Messages::open(client, &filter, qos, false).await?;
     let answers = Arc::new(Mutex::new(Answers::new()));
     all.insert(A::TOPIC, answers.clone());
     crate::task::spawn(Box::pin(listen(messages.detach(), answers.clone())));

@@ -1,11 +1,12 @@
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::{mpsc, watch};
 
 use super::request::Answers;
 use crate::config::Config;
-use crate::connection::{Command, ConnectionState};
+use crate::connection::{Command, ConnectionState, HealthSlot};
 use crate::delivery::{Outbox, Wake};
 use crate::transport::TrafficTap;
 
@@ -17,6 +18,14 @@ pub(crate) struct Shared {
     pub(crate) commands: mpsc::UnboundedSender<Box<Command>>,
     pub(crate) state: watch::Receiver<ConnectionState>,
     pub(crate) tap: TrafficTap,
+    /// Whether the connection ended without having been told to, because its runtime is gone.
+    pub(crate) aborted: Arc<AtomicBool>,
+    /// What the service says of itself.
+    pub(crate) health: Arc<HealthSlot>,
+    /// Whether handlers wait for what this client does.
+    pub(crate) has_handlers: bool,
+    /// Numbers the client's streams.
+    pub(crate) streams: AtomicU64,
     /// Who waits for an answer, by the topic answers come on.
     pub(crate) answers: tokio::sync::Mutex<HashMap<&'static str, Arc<Mutex<Answers>>>>,
 }

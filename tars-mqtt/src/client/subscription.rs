@@ -3,6 +3,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
@@ -11,8 +12,8 @@ use tars_mqtt_topic::Pattern;
 use tokio::sync::oneshot;
 
 use super::Client;
-use crate::connection::{Command, TargetId};
-use crate::delivery::{Hold, Job, Overflow, Queue};
+use crate::connection::Command;
+use crate::delivery::{Job, Overflow, Queue};
 use crate::event::{Envelope, Head, Unreadable, fresh_id, now, read_data};
 use crate::message::Message;
 use crate::{Error, Event, QoS, Result};
@@ -25,26 +26,40 @@ pub(super) struct Messages {
     /// `None` once it is left to run as long as the connection.
     client: Option<Client>,
     queue: Arc<Queue>,
-    target: TargetId,
+    stream: u64,
 }
 
 impl Messages {
-    pub(super) async fn open(client: &Client, filter: &str, qos: QoS) -> Result<Self> {
+    pub(super) async fn open(
+        client: &Client,
+        filter: &str,
+        qos: QoS,
+        done_on_receive: bool,
+    ) -> Result<Self> {
         let pattern = Pattern::parse(filter)
             .map_err(|reason| Error::Filter { filter: filter.to_owned(), reason })?;
         let queue = Arc::new(Queue::new(CAPACITY, Overflow::DropOldest, client.0.wake.clone()));
-        let (done, target) = oneshot::channel();
-        let command =
-            Command::Subscribe { filter: pattern.filter(), qos, queue: queue.clone(), done };
+        let stream = client.0.streams.fetch_add(1, Ordering::Relaxed);
+        // Made first, so that whoever gives up while the broker has not answered unsubscribes.
+        let messages = Self { client: Some(client.clone()), queue: queue.clone(), stream };
+        let (done, granted) = oneshot::channel();
+        let command = Command::Subscribe {
+            stream,
+            filter: pattern.filter(),
+            qos,
+            queue,
+            done_on_receive,
+            done,
+        };
         client.0.commands.send(Box::new(command)).map_err(|_| Error::Stopped)?;
-        let target = target.await.unwrap_or(Err(Error::Stopped))?;
-        Ok(Self { client: Some(client.clone()), queue, target })
+        granted.await.unwrap_or(Err(Error::Stopped))?;
+        Ok(messages)
     }
 
     /// The next message; `None` once the client has shut down.
     pub(super) async fn next(queue: &Queue) -> Option<Job> {
-        let mut jobs = VecDeque::with_capacity(1);
-        if queue.take(1, &mut jobs).await { jobs.pop_front() } else { None }
+        let mut taken = Taken(VecDeque::with_capacity(1));
+        if queue.take(1, &mut taken.0).await { taken.0.pop_front() } else { None }
     }
 
     /// Leaves the subscription to last as long as the connection, which closes the queue.
@@ -54,13 +69,24 @@ impl Messages {
     }
 }
 
+/// Messages that were taken from the queue. Nobody will be done with those that are dropped here.
+struct Taken(VecDeque<Job>);
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        for hold in self.0.drain(..).filter_map(|job| job.hold) {
+            hold.release();
+        }
+    }
+}
+
 impl Drop for Messages {
     fn drop(&mut self) {
         let Some(client) = &self.client else { return };
         self.queue.close();
         self.queue.clear();
         // A client that has stopped needs no unsubscribing.
-        let _ = client.0.commands.send(Box::new(Command::Unsubscribe(self.target)));
+        let _ = client.0.commands.send(Box::new(Command::Unsubscribe { stream: self.stream }));
     }
 }
 
@@ -69,8 +95,6 @@ impl Drop for Messages {
 /// Ends when the client has shut down.
 pub struct Subscription<E> {
     messages: Messages,
-    /// Of the item handed out last: released when the next one is asked for.
-    hold: Option<Hold>,
     waiting: Option<Waiting>,
     event: PhantomData<fn() -> E>,
 }
@@ -79,19 +103,13 @@ type Waiting = Pin<Box<dyn Future<Output = Option<Job>> + Send + Sync>>;
 
 impl<E: Event + DeserializeOwned> Subscription<E> {
     pub(super) async fn open(client: &Client, filter: &str, qos: QoS) -> Result<Self> {
-        let messages = Messages::open(client, filter, qos).await?;
-        Ok(Self { messages, hold: None, waiting: None, event: PhantomData })
+        let messages = Messages::open(client, filter, qos, false).await?;
+        Ok(Self { messages, waiting: None, event: PhantomData })
     }
 
     /// The next event; `None` once the client has shut down.
     pub async fn next(&mut self) -> Option<Envelope<E>> {
         std::future::poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
-    }
-
-    fn release(&mut self) {
-        if let Some(hold) = self.hold.take() {
-            hold.release();
-        }
     }
 }
 
@@ -100,7 +118,8 @@ impl<E: Event + DeserializeOwned> Stream for Subscription<E> {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
-            self.release();
+            // Done with the one before.
+            self.messages.queue.hand_out(None);
             let queue = self.messages.queue.clone();
             let waiting = self
                 .waiting
@@ -109,7 +128,7 @@ impl<E: Event + DeserializeOwned> Stream for Subscription<E> {
             self.waiting = None;
             let Some(Job { message, hold }) = job else { return Poll::Ready(None) };
             self.messages.queue.done();
-            self.hold = hold;
+            self.messages.queue.hand_out(hold);
             match read::<E>(&message) {
                 Ok(envelope) => return Poll::Ready(Some(envelope)),
                 Err(reason) => tracing::warn!(
@@ -117,14 +136,6 @@ impl<E: Event + DeserializeOwned> Stream for Subscription<E> {
                     "a message was passed over in a subscription: {reason}"
                 ),
             }
-        }
-    }
-}
-
-impl<E> Drop for Subscription<E> {
-    fn drop(&mut self) {
-        if let Some(hold) = self.hold.take() {
-            hold.release();
         }
     }
 }

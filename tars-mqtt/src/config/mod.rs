@@ -5,6 +5,7 @@ mod contradictions;
 mod defaults;
 mod environment;
 mod file;
+mod flow;
 #[cfg(all(test, feature = "config-file"))]
 mod fuzz;
 mod load;
@@ -57,6 +58,7 @@ pub struct Config {
     max_packet_size: usize,
     shutdown_timeout: Duration,
     publish_timeout: Option<Duration>,
+    flow: flow::Flow,
     warnings: Vec<String>,
 }
 
@@ -147,6 +149,7 @@ impl Config {
             max_packet_size: 1024 * 1024,
             shutdown_timeout: Duration::from_secs(5),
             publish_timeout: None,
+            flow: flow::Flow::default(),
             warnings: Vec::new(),
         }
     }

@@ -1,4 +1,5 @@
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::config::Config;
 use crate::delivery::Entry;
@@ -20,18 +21,51 @@ impl HealthReport {
     }
 }
 
+/// What a service says of itself, on its way to the connection: the newest only, however often it
+/// speaks.
+#[derive(Debug, Default)]
+pub(crate) struct HealthSlot {
+    is_set: AtomicBool,
+    latest: Mutex<Option<HealthReport>>,
+}
+
+impl HealthSlot {
+    pub(crate) fn set(&self, report: HealthReport) {
+        *self.latest() = Some(report);
+        self.is_set.store(true, Ordering::Release);
+    }
+
+    fn take(&self) -> Option<HealthReport> {
+        // Asked with every round of the connection, and hardly ever set.
+        if !self.is_set.load(Ordering::Acquire) {
+            return None;
+        }
+        self.is_set.store(false, Ordering::Release);
+        self.latest().take()
+    }
+
+    fn latest(&self) -> MutexGuard<'_, Option<HealthReport>> {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Writes the health and the heartbeats of this client.
 #[derive(Debug)]
 pub(super) struct Health {
     config: Arc<Config>,
-    /// What the service said last, if that was not all well.
-    trouble: Option<HealthReport>,
+    slot: Arc<HealthSlot>,
+    /// What the service said last, and whether that has been published.
+    said: Option<(HealthReport, bool)>,
+    /// Subscriptions that the broker has refused: whatever the service says, it is not well.
+    refusal: Option<String>,
+    /// Every subscription is acknowledged on this connection.
+    is_ready: bool,
     was_ready: bool,
 }
 
 impl Health {
-    pub(super) fn new(config: Arc<Config>) -> Self {
-        Self { config, trouble: None, was_ready: false }
+    pub(super) fn new(config: Arc<Config>, slot: Arc<HealthSlot>) -> Self {
+        Self { config, slot, said: None, refusal: None, is_ready: false, was_ready: false }
     }
 
     /// What the broker publishes when this client vanishes.
@@ -44,21 +78,54 @@ impl Health {
     /// before has not gone away with the outage.
     pub(super) fn ready(&mut self) -> Option<Entry> {
         let event = if self.was_ready { "reconnected" } else { "ready" };
-        self.was_ready = true;
-        let report = self.trouble.clone().unwrap_or_else(|| HealthReport::event(true, event));
+        (self.is_ready, self.was_ready) = (true, true);
+        self.refusal = None;
+        self.listen();
+        match &mut self.said {
+            Some((report, is_published)) if !report.ok || !*is_published => {
+                *is_published = true;
+                let report = report.clone();
+                self.entry(&report)
+            }
+            _ => self.entry(&HealthReport::event(true, event)),
+        }
+    }
+
+    fn listen(&mut self) -> bool {
+        let report = self.slot.take();
+        let spoke = report.is_some();
+        self.said = report.map(|report| (report, false)).or(self.said.take());
+        spoke
+    }
+
+    /// What the service has said since the last time, if it may be published yet.
+    pub(super) fn said(&mut self) -> Option<Entry> {
+        if !self.listen() || !(self.is_ready || self.refusal.is_some()) {
+            return None;
+        }
+        let (report, is_published) = self.said.as_mut()?;
+        *is_published = true;
+        let mut report = report.clone();
+        if let Some(refusal) = self.refusal.as_ref().filter(|_| report.ok) {
+            report = HealthReport { ok: false, err: Some(refusal.clone()), ..report };
+        }
         self.entry(&report)
     }
 
-    /// The service speaks.
-    pub(super) fn said(&mut self, report: HealthReport) -> Option<Entry> {
-        let entry = self.entry(&report);
-        self.trouble = (!report.ok).then_some(report);
-        entry
+    /// The broker has refused subscriptions.
+    pub(super) fn refused(&mut self, err: String) {
+        self.refusal = Some(err);
+        self.is_ready = false;
     }
 
-    /// Something is wrong that the connection found.
-    pub(super) fn failing(&self, err: String) -> Option<Entry> {
+    /// That the service is not well, because subscriptions are refused, if they are.
+    pub(super) fn refusal(&self) -> Option<Entry> {
+        let err = self.refusal.clone()?;
         self.entry(&HealthReport { ok: false, event: None, err: Some(err) })
+    }
+
+    pub(super) fn connection_lost(&mut self) {
+        self.is_ready = false;
     }
 
     pub(super) fn shutdown(&self) -> Option<Entry> {
@@ -93,5 +160,79 @@ impl Health {
         let payload = encode(&beat, "", self.config.source_name()).ok()?;
         let topic = format!("system/keepalive/{}", self.config.client_id());
         Some(Entry::new(Publish::new(topic, payload, Heartbeat::QOS, false)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Head;
+
+    fn health() -> (Health, Arc<HealthSlot>) {
+        let config = Config::new("mqtt://localhost", "it").unwrap().health(true);
+        let slot = Arc::<HealthSlot>::default();
+        (Health::new(Arc::new(config), slot.clone()), slot)
+    }
+
+    fn ok(event: &str) -> HealthReport {
+        HealthReport::event(true, event)
+    }
+
+    fn failing(err: &str) -> HealthReport {
+        HealthReport { ok: false, event: None, err: Some(err.to_owned()) }
+    }
+
+    /// What a message says: whether all is well, and what it says of that.
+    fn said(entry: Option<Entry>) -> Option<(bool, String)> {
+        let payload = entry?.publish.payload().clone();
+        let status: HealthStatus = Head::find(&payload).unwrap().read(&payload).unwrap();
+        Some((status.ok, status.event.or(status.err).unwrap_or_default()))
+    }
+
+    fn text(ok: bool, text: &str) -> (bool, String) {
+        (ok, text.to_owned())
+    }
+
+    #[test]
+    fn nothing_is_said_before_all_is_granted_and_then_the_newest() {
+        let (mut health, slot) = health();
+        for index in 0..1_000 {
+            slot.set(ok(&index.to_string()));
+            assert_eq!(said(health.said()), None);
+        }
+        assert_eq!(said(health.ready()), Some(text(true, "999")));
+        assert_eq!(said(health.said()), None);
+        slot.set(ok("more"));
+        assert_eq!(said(health.said()), Some(text(true, "more")));
+    }
+
+    #[test]
+    fn what_was_published_is_not_repeated_unless_it_is_trouble() {
+        let (mut health, slot) = health();
+        assert_eq!(said(health.ready()), Some(text(true, "ready")));
+        slot.set(ok("fine"));
+        assert_eq!(said(health.said()), Some(text(true, "fine")));
+        health.connection_lost();
+        assert_eq!(said(health.ready()), Some(text(true, "reconnected")));
+        slot.set(failing("no database"));
+        assert_eq!(said(health.said()), Some(text(false, "no database")));
+        health.connection_lost();
+        assert_eq!(said(health.ready()), Some(text(false, "no database")));
+    }
+
+    #[test]
+    fn while_a_subscription_is_refused_nothing_is_called_well() {
+        let (mut health, slot) = health();
+        health.ready();
+        health.connection_lost();
+        health.refused("refused".to_owned());
+        assert_eq!(said(health.refusal()), Some(text(false, "refused")));
+        slot.set(ok("database is back"));
+        let entry = health.said();
+        let payload = entry.as_ref().map(|entry| entry.publish.payload().clone()).unwrap();
+        assert!(String::from_utf8_lossy(&payload).contains("database is back"));
+        assert!(said(entry).is_some_and(|(ok, _)| !ok));
+        health.connection_lost();
+        assert_eq!(said(health.ready()), Some(text(true, "reconnected")));
     }
 }

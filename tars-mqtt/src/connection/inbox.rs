@@ -1,6 +1,8 @@
 use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::id_set::IdSet;
@@ -8,6 +10,11 @@ use crate::QoS;
 use crate::delivery::Ticket;
 use crate::message::Message;
 use crate::transport::{Ack, Link};
+
+/// Memory that unacknowledged messages may take. Most brokers never send as much before they wait.
+/// What is over it is left to the broker, and comes again on the next connection, which is made once
+/// the rest is done with.
+const MAX_UNACKNOWLEDGED_BYTES: usize = 256 * 1024 * 1024;
 
 /// Told of each QoS 0 message that has been handled.
 pub(crate) type Tracker = Box<dyn Fn() + Send>;
@@ -24,19 +31,37 @@ pub(super) struct Inbox {
     /// id. A copy that comes again waits for the first one instead of being handled once more:
     /// otherwise a backlog of replies could grow with every lost connection, and none of the
     /// messages they answer would ever be done with before the next one.
-    earlier: HashMap<u16, Arrived>,
-    /// QoS 2 messages for which PUBREC has been sent, until PUBREL comes.
-    received: IdSet,
+    earlier: HashMap<u16, Earlier>,
+    /// What messages of earlier connections cost that are still being handled.
+    held_over: Vec<(Arc<Ticket>, usize)>,
+    /// QoS 2 messages for which PUBREC has been sent, until PUBREL comes, with a hash of each: a
+    /// broker that came back with an older state gives the same packet id to another message.
+    received: HashMap<u16, u64>,
+    hasher: RandomState,
+    /// There was no room for a message. It and all that come after it are left unacknowledged, to
+    /// come again on the next connection.
+    overflowed: bool,
     /// Told when a QoS 0 message has been handled, which no packet tells.
     tracker: Option<Tracker>,
+}
+
+/// A message of an earlier connection: what is needed to know it again.
+#[derive(Debug)]
+struct Earlier {
+    hash: u64,
+    ticket: Option<Arc<Ticket>>,
 }
 
 #[derive(Debug)]
 struct Arrived {
     id: u16,
     message: Message,
+    /// Known where the message is one that came again, of which nothing else is kept.
+    hash: Option<u64>,
     /// `None` when there is nothing to wait for.
     ticket: Option<Arc<Ticket>>,
+    came: Instant,
+    /// Since when the others wait for it.
     since: Instant,
 }
 
@@ -44,6 +69,8 @@ struct Arrived {
 #[derive(Debug)]
 pub(super) struct Stalled<'a> {
     pub(super) topic: &'a str,
+    pub(super) ticket: Option<&'a Arc<Ticket>>,
+    pub(super) came: Instant,
     pub(super) behind: usize,
     pub(super) since: Instant,
 }
@@ -65,30 +92,71 @@ impl Inbox {
     /// waited long for its acknowledgement: one answer is enough, a second could be taken for that
     /// to another message.
     pub(super) fn is_known(&mut self, id: u16, message: &Message, now: Instant) -> bool {
-        if message.qos == QoS::ExactlyOnce && self.received.contains(id) {
-            self.push(id, message.clone(), None, now);
-            return true;
+        if message.qos == QoS::ExactlyOnce
+            && let Some(&hash) = self.received.get(&id)
+        {
+            // Without DUP, or with other content, it is another message.
+            if message.dup && hash == self.hash(message) {
+                self.push_known(id, message, hash, None, now);
+                return true;
+            }
+            self.received.remove(&id);
         }
         if !message.dup {
             self.earlier.remove(&id);
             return false;
         }
-        let is_same = |first: &Arrived| {
-            first.message.topic == message.topic && first.message.payload == message.payload
-        };
         // Looked through only where the answer is yes, most likely: thousands may be waiting.
-        if self.ids.contains(id)
-            && self.unacknowledged.iter().any(|arrived| arrived.id == id && is_same(arrived))
-        {
-            return true;
-        }
-        match self.earlier.remove(&id) {
-            Some(first) if is_same(&first) => {
-                self.push(id, message.clone(), first.ticket, now);
-                true
+        if self.ids.contains(id) {
+            let hash = self.hash(message);
+            let is_same = |first: &Arrived| first.id == id && self.hash_of(first) == hash;
+            if self.unacknowledged.iter().any(is_same) {
+                return true;
             }
-            _ => false,
         }
+        let Some(first) = self.earlier.remove(&id) else { return false };
+        let is_same = first.hash == self.hash(message);
+        if is_same {
+            self.push_known(id, message, first.hash, first.ticket, now);
+        }
+        is_same
+    }
+
+    fn hash(&self, message: &Message) -> u64 {
+        self.hasher.hash_one((message.topic(), &message.payload))
+    }
+
+    fn hash_of(&self, arrived: &Arrived) -> u64 {
+        arrived.hash.unwrap_or_else(|| self.hash(&arrived.message))
+    }
+
+    /// Whether there is room for one more message. Once there was none, there is none until the
+    /// next connection: what comes later must not be acknowledged before it.
+    pub(super) fn has_room(&mut self, message: &Message) -> bool {
+        let is_full = |inbox: &Self| {
+            let held_over: usize = inbox.held_over.iter().map(|(_, cost)| cost).sum();
+            inbox.bytes + held_over + message.cost() > MAX_UNACKNOWLEDGED_BYTES
+        };
+        if !self.overflowed && is_full(self) {
+            self.held_over.retain(|(ticket, _)| !ticket.is_done());
+            self.overflowed = is_full(self);
+        }
+        !self.overflowed
+    }
+
+    /// Whether a message was left out for want of room.
+    pub(super) fn has_overflowed(&self) -> bool {
+        self.overflowed
+    }
+
+    /// Whether messages were left out, and there is room for them now.
+    pub(super) fn is_drained(&mut self) -> bool {
+        if !self.overflowed || !self.unacknowledged.is_empty() {
+            return false;
+        }
+        self.held_over.retain(|(ticket, _)| !ticket.is_done());
+        let held_over: usize = self.held_over.iter().map(|(_, cost)| cost).sum();
+        held_over < MAX_UNACKNOWLEDGED_BYTES / 2
     }
 
     /// A message has come. It is acknowledged in its turn, once its ticket is done.
@@ -97,11 +165,28 @@ impl Inbox {
         id: u16,
         message: Message,
         ticket: Option<Arc<Ticket>>,
-        since: Instant,
+        now: Instant,
     ) {
-        self.bytes += message.payload.len();
-        self.ids.insert(id);
-        self.unacknowledged.push_back(Arrived { id, message, ticket, since });
+        self.add(Arrived { id, message, hash: None, ticket, came: now, since: now });
+    }
+
+    /// A message has come again. Its first copy has the payload.
+    fn push_known(
+        &mut self,
+        id: u16,
+        message: &Message,
+        hash: u64,
+        ticket: Option<Arc<Ticket>>,
+        now: Instant,
+    ) {
+        let message = Message { payload: Bytes::new(), ..message.clone() };
+        self.add(Arrived { id, message, hash: Some(hash), ticket, came: now, since: now });
+    }
+
+    fn add(&mut self, arrived: Arrived) {
+        self.bytes += arrived.message.cost();
+        self.ids.insert(arrived.id);
+        self.unacknowledged.push_back(arrived);
     }
 
     /// Acknowledges what is done, up to the first message that is not.
@@ -110,12 +195,12 @@ impl Inbox {
         while let Some(first) = self.unacknowledged.front()
             && first.ticket.as_ref().is_none_or(|ticket| ticket.is_done())
         {
-            let (id, qos) = (first.id, first.message.qos);
-            self.bytes -= first.message.payload.len();
-            self.unacknowledged.pop_front();
+            let Some(first) = self.unacknowledged.pop_front() else { break };
+            let id = first.id;
+            self.bytes -= first.message.cost();
             self.ids.remove(id);
             acknowledged = true;
-            match qos {
+            match first.message.qos {
                 QoS::AtMostOnce => {
                     if let Some(tracker) = &self.tracker {
                         tracker();
@@ -123,7 +208,8 @@ impl Inbox {
                 }
                 QoS::AtLeastOnce => link.acknowledge(Ack::Publish(id)),
                 QoS::ExactlyOnce => {
-                    self.received.insert(id);
+                    let hash = self.hash_of(&first);
+                    self.received.insert(id, hash);
                     link.acknowledge(Ack::Received(id));
                 }
             }
@@ -136,16 +222,28 @@ impl Inbox {
 
     /// PUBREL: the broker releases a QoS 2 message (section 3.6).
     pub(super) fn release(&mut self, id: u16, link: &mut Link) {
-        self.received.remove(id);
+        self.received.remove(&id);
         // Also for an unknown one: the broker may not have seen the first answer.
         link.acknowledge(Ack::Complete(id));
     }
 
     /// Acknowledgements belong to their connection; what is finished later is dropped.
     pub(super) fn connection_lost(&mut self) {
-        let unacknowledged = self.unacknowledged.drain(..);
-        self.earlier.extend(unacknowledged.filter(|arrived| arrived.id != 0).map(|a| (a.id, a)));
+        self.held_over.retain(|(ticket, _)| !ticket.is_done());
+        for arrived in std::mem::take(&mut self.unacknowledged) {
+            if arrived.id == 0 {
+                continue;
+            }
+            if let Some(ticket) = arrived.ticket.as_ref().filter(|ticket| !ticket.is_done())
+                && arrived.hash.is_none()
+            {
+                self.held_over.push((ticket.clone(), arrived.message.cost()));
+            }
+            let hash = self.hash_of(&arrived);
+            self.earlier.insert(arrived.id, Earlier { hash, ticket: arrived.ticket });
+        }
         self.bytes = 0;
+        self.overflowed = false;
         self.ids.clear();
     }
 
@@ -159,15 +257,95 @@ impl Inbox {
         self.unacknowledged.is_empty()
     }
 
-    /// Bytes that the broker waits to have acknowledged.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
-    }
-
     /// The message that holds up the others, if there is one.
     pub(super) fn stalled(&self) -> Option<Stalled<'_>> {
         let first = self.unacknowledged.front()?;
         let behind = self.unacknowledged.len() - 1;
-        Some(Stalled { topic: first.message.topic(), behind, since: first.since })
+        Some(Stalled {
+            topic: first.message.topic(),
+            ticket: first.ticket.as_ref(),
+            came: first.came,
+            behind,
+            since: first.since,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::Hold;
+
+    fn message(payload: &str, qos: QoS, dup: bool) -> Message {
+        let payload = Bytes::copy_from_slice(payload.as_bytes());
+        Message { topic: "t".into(), payload, qos, retain: false, dup }
+    }
+
+    /// A message that is with the broker, as PUBREC says.
+    fn received(inbox: &mut Inbox, id: u16, payload: &str) {
+        let message = message(payload, QoS::ExactlyOnce, false);
+        let hash = inbox.hash(&message);
+        inbox.received.insert(id, hash);
+    }
+
+    #[test]
+    fn a_qos_2_message_is_known_again_by_its_id_its_mark_and_its_content() {
+        let now = Instant::now();
+        for (payload, dup, known) in
+            [("a", true, true), ("a", false, false), ("b", true, false), ("b", false, false)]
+        {
+            let mut inbox = Inbox::default();
+            received(&mut inbox, 7, "a");
+            let again = message(payload, QoS::ExactlyOnce, dup);
+            assert_eq!(inbox.is_known(7, &again, now), known, "{payload} {dup}");
+            assert_eq!(inbox.is_empty(), !known);
+        }
+    }
+
+    #[test]
+    fn a_message_of_an_earlier_connection_keeps_its_ticket_and_not_its_payload() {
+        let (mut inbox, now) = (Inbox::default(), Instant::now());
+        let hold = Ticket::open(&Arc::default());
+        let first = message("x", QoS::AtLeastOnce, false);
+        inbox.push(1, first, Some(hold.ticket().clone()), now);
+        for _ in 0..3 {
+            inbox.connection_lost();
+            assert!(inbox.is_known(1, &message("x", QoS::AtLeastOnce, true), now));
+            assert!(inbox.unacknowledged[0].message.payload.is_empty());
+            let ticket = inbox.unacknowledged[0].ticket.clone();
+            assert!(ticket.is_some_and(|ticket| !ticket.is_done()));
+        }
+        inbox.connection_lost();
+        assert!(!inbox.is_known(1, &message("y", QoS::AtLeastOnce, true), now));
+    }
+
+    #[test]
+    fn memory_is_bounded_over_connections_until_handlers_are_done() {
+        let (mut inbox, now) = (Inbox::default(), Instant::now());
+        let payload = "x".repeat(8 * 1024 * 1024);
+        let large = message(&payload, QoS::AtLeastOnce, false);
+        let mut holds = Vec::new();
+        for round in 0..4_u16 {
+            for index in 0..64 {
+                if inbox.has_room(&large) {
+                    let hold = Ticket::open(&Arc::default());
+                    inbox.push(
+                        round * 64 + index + 1,
+                        large.clone(),
+                        Some(hold.ticket().clone()),
+                        now,
+                    );
+                    holds.push(hold);
+                }
+            }
+            assert!(inbox.has_overflowed() && !inbox.is_drained());
+            inbox.connection_lost();
+        }
+        assert_eq!(holds.len(), 31, "what fits into 256 MiB");
+        assert!(!inbox.has_room(&large) && !inbox.is_drained());
+        holds.into_iter().for_each(Hold::release);
+        assert!(inbox.is_drained());
+        inbox.connection_lost();
+        assert!(inbox.has_room(&large));
     }
 }

@@ -6,13 +6,14 @@
 //! part keeps its own books in a file of its own; `serve` is the circle, `task` what is around it.
 
 mod backoff;
+mod commands;
 mod copies;
 mod health;
 mod id_set;
 mod inbox;
-mod leftover;
 mod outgoing;
 mod packet_ids;
+mod receive;
 mod serve;
 mod subscriptions;
 mod targets;
@@ -26,7 +27,7 @@ use rumqttc::Packet;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-pub(crate) use health::HealthReport;
+pub(crate) use health::{HealthReport, HealthSlot};
 pub(crate) use inbox::Tracker;
 pub(crate) use targets::NewTarget;
 pub(crate) use task::{Plan, Task};
@@ -68,18 +69,22 @@ pub(crate) struct TargetId(usize);
 #[derive(Debug)]
 pub(crate) enum Command {
     Subscribe {
+        /// A number of the client's choice.
+        stream: u64,
         filter: String,
         qos: QoS,
         queue: Arc<Queue>,
-        done: oneshot::Sender<Result<TargetId>>,
+        done_on_receive: bool,
+        done: oneshot::Sender<Result<()>>,
     },
-    Unsubscribe(TargetId),
+    Unsubscribe {
+        stream: u64,
+    },
     /// Sends a packet past the session, if there is a link.
     Send {
         packet: Packet,
         done: oneshot::Sender<Result<()>>,
     },
-    Health(HealthReport),
     /// Take no more messages; what has come is still acknowledged.
     Quiesce,
     /// Answers with an error where messages were left behind.

@@ -28,6 +28,14 @@ impl PacketIds {
         None
     }
 
+    /// Begins with any identifier, unless one has been taken already: those at the beginning are the
+    /// likeliest to be in use where nobody knows which are.
+    pub(super) fn begin_anywhere(&mut self) {
+        if self.last == 0 {
+            self.last = fastrand::u16(1..=MAX_PACKET_ID);
+        }
+    }
+
     pub(super) fn free(&mut self, id: u16) {
         if let Some(used) = self.used.get_mut(usize::from(id)) {
             *used = false;

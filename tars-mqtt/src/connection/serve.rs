@@ -4,20 +4,17 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep};
 
 use super::ConnectionState;
-use super::subscriptions::Answer;
-use super::targets::Handed;
-use super::task::{EXPIRY_TICK, End, Task};
+use super::task::{End, Task};
 use super::vitals::Vitals;
-use crate::QoS;
 use crate::log::quoted;
-use crate::transport::{Link, Received};
-
-/// Bytes of unacknowledged messages from which on nothing more is read. A broker with a sane window
-/// never sends that much.
-const MAX_UNACKNOWLEDGED_BYTES: usize = 64 * 1024 * 1024;
+use crate::transport::Link;
 
 /// A message that holds up the others for this long is named in a warning.
 const STALL: Duration = Duration::from_secs(10);
+
+/// A stream of the client that has not looked at a message for this long lets go of it, so that it
+/// does not hold up the others.
+const STREAM_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Fewer bytes than this at once are a packet or a few, not a stream of them.
 const LITTLE: usize = 4096;
@@ -32,7 +29,9 @@ struct Serving {
     healthy: bool,
     /// Of the message that was last named as holding up the others.
     warned_of: Option<Instant>,
-    next_expiry: Option<Instant>,
+    /// When the message came that streams were last asked to let go of.
+    let_go_of: Option<Instant>,
+    told_refusal: bool,
     /// The last packets came one by one: the broker may wait until it knows that they have come.
     read_little: bool,
 }
@@ -46,7 +45,8 @@ impl Task {
             vitals: Vitals::new(&self.config, now),
             healthy: false,
             warned_of: None,
-            next_expiry: self.config.publish_limit().map(|_| now),
+            let_go_of: None,
+            told_refusal: false,
             read_little: false,
         };
         let mut timer = pin!(tokio::time::sleep_until(now));
@@ -66,6 +66,7 @@ impl Task {
         mut timer: std::pin::Pin<&mut Sleep>,
     ) -> Result<bool, End> {
         let now = Instant::now();
+        serving.vitals.wrote(now, serving.link.has_unsent(), serving.link.written());
         self.look_around(serving, now)?;
         let all_taken_in = self.take_in(&mut serving.link, now)?;
         self.tell_of_health(serving, now);
@@ -79,11 +80,14 @@ impl Task {
         if self.stop.is_some() && self.is_time_to_leave(now) {
             return Ok(false);
         }
+        if self.inbox.is_drained() && self.stop.is_none() {
+            return Err(End::Drained);
+        }
         if !all_taken_in && !self.targets.congested(now) {
             // There is room again already.
             return Ok(true);
         }
-        let reading = all_taken_in && self.inbox.bytes() < MAX_UNACKNOWLEDGED_BYTES;
+        let reading = all_taken_in;
         if !reading {
             // Nothing can be heard of the broker while nothing is read.
             serving.vitals.heard(now);
@@ -104,16 +108,12 @@ impl Task {
             }
             () = self.wake.woken() => {}
             command = self.commands.recv(), if !self.orphaned => {
-                self.obey(command, Some(&mut serving.link));
+                self.obey(command, true);
             }
             () = timer.as_mut() => {}
         }
-        if had_unsent {
-            let unsent = serving.link.has_unsent();
-            serving.vitals.sending(now, unsent);
-            if !unsent {
-                self.outgoing.flushed();
-            }
+        if had_unsent && !serving.link.has_unsent() {
+            self.outgoing.flushed();
         }
         Ok(true)
     }
@@ -133,117 +133,6 @@ impl Task {
         Ok(all)
     }
 
-    fn receive(&mut self, received: Received, link: &mut Link, now: Instant) -> Result<(), End> {
-        match received {
-            Received::Publish { id, message } => {
-                if !self.quiesced {
-                    self.message(id, message, now);
-                }
-            }
-            Received::Unreadable(unreadable) => {
-                if let Some(suppressed) = self.oddities.allow() {
-                    tracing::warn!(
-                        topic = %quoted(&unreadable.topic),
-                        suppressed,
-                        "a message was refused: {}",
-                        quoted(&unreadable.reason)
-                    );
-                }
-                if unreadable.qos > QoS::AtMostOnce {
-                    self.inbox.push(unreadable.id, unreadable.stand_in(), None, now);
-                }
-            }
-            Received::PubAck(id) | Received::PubComp(id) => {
-                self.outgoing.acknowledged(id, &mut self.ids);
-            }
-            Received::PubRec(id) => self.outgoing.received(id, link),
-            Received::PubRel(id) => self.inbox.release(id, link),
-            Received::SubAck { id, granted } => self.subscribed(id, &granted)?,
-            Received::UnsubAck(id) => self.subscriptions.unsubscribed(id, &mut self.ids),
-            Received::PingResp => {}
-            Received::Disconnect => {
-                let reason = "the broker ended the connection".to_owned();
-                return Err(End::Lost { reason, by_broker: true });
-            }
-        }
-        Ok(())
-    }
-
-    fn message(&mut self, id: u16, message: crate::message::Message, now: Instant) {
-        if message.qos > QoS::AtMostOnce && self.inbox.is_known(id, &message, now) {
-            return;
-        }
-        let tracked = message.qos > QoS::AtMostOnce || self.inbox.tracks_all();
-        let known = tracked.then(|| message.clone());
-        let ticket = if self.copies.is_copy(&message) {
-            None
-        } else {
-            match self.targets.hand_on(message, tracked) {
-                Handed::On(ticket) => ticket,
-                Handed::Unhandled(message) => {
-                    self.unhandled(message.topic());
-                    None
-                }
-            }
-        };
-        if let Some(message) = known {
-            self.inbox.push(id, message, ticket, now);
-        }
-    }
-
-    /// A message that no handler takes: most likely an earlier version of the service had
-    /// subscribed to it, and the broker kept the session.
-    fn unhandled(&mut self, topic: &str) {
-        if self.subscriptions.is_foreign(topic) {
-            return;
-        }
-        if let Some(suppressed) = self.oddities.allow() {
-            tracing::warn!(
-                topic = %quoted(topic),
-                suppressed,
-                "a message came that no handler takes; it is acknowledged, and what an earlier \
-                 version of this service may have subscribed to is unsubscribed"
-            );
-        }
-        self.subscriptions.drop_leftovers(topic);
-    }
-
-    fn subscribed(&mut self, id: u16, granted: &[Option<QoS>]) -> Result<(), End> {
-        let Answer { refused, gone } = self
-            .subscriptions
-            .answered(id, granted, &mut self.ids)
-            .map_err(|reason| End::Lost { reason, by_broker: false })?;
-        if !gone.is_empty() {
-            for target in gone {
-                self.targets.remove(target);
-            }
-            self.copies.set_filters(self.subscriptions.plain_filters());
-        }
-        if refused.is_empty() {
-            return Ok(());
-        }
-        let mut reason = String::new();
-        for error in &refused {
-            tracing::error!("{error}");
-            let separator = if reason.is_empty() { "" } else { "; " };
-            reason.push_str(separator);
-            reason.push_str(&error.to_string());
-        }
-        if let Some(started) = self.started.take() {
-            // Whoever started the client may have given up waiting.
-            let _ = started.send(refused.into_iter().next().map_or(Ok(()), Err));
-            self.failed = true;
-            return Err(End::Lost {
-                reason: "a subscription was refused".into(),
-                by_broker: false,
-            });
-        }
-        if let Some(entry) = self.health.failing(reason) {
-            self.outgoing.push_status(entry);
-        }
-        Ok(())
-    }
-
     /// Checks that the broker is alive, and does what time demands.
     fn look_around(&mut self, serving: &mut Serving, now: Instant) -> Result<(), End> {
         let lost = |reason| Err(End::Lost { reason, by_broker: false });
@@ -254,40 +143,72 @@ impl Task {
             return lost("the broker did not answer a subscription in time".to_owned());
         }
         if serving.vitals.ping_due(now) {
-            serving.link.ping();
+            self.outgoing.ping(&mut serving.link);
         }
+        self.let_streams_go(serving, now);
         self.warn_of_a_stall(serving, now);
-        if serving.next_expiry.is_some_and(|next| next <= now) {
-            serving.next_expiry = Some(now + EXPIRY_TICK);
-            self.expire();
-        }
+        self.expire(now);
         Ok(())
     }
 
     fn tell_of_health(&mut self, serving: &mut Serving, now: Instant) {
+        if self.stop.is_some() {
+            return;
+        }
         if !serving.healthy && self.subscriptions.all_granted() {
             serving.healthy = true;
-            self.healthy();
+            self.healthy(now);
+        } else if self.subscriptions.has_refused() && !serving.told_refusal {
+            serving.told_refusal = true;
+            if let Some(entry) = self.health.refusal() {
+                self.outgoing.set_health(entry);
+            }
+        }
+        if let Some(entry) = self.health.said() {
+            self.outgoing.set_health(entry);
         }
         if serving.healthy
             && serving.vitals.heartbeat_due(now)
             && let Some(entry) = self.health.heartbeat()
         {
-            self.outgoing.push_status(entry);
+            self.outgoing.set_heartbeat(entry);
         }
     }
 
-    fn healthy(&mut self) {
-        self.backoff.reset();
-        if self.stop.is_none()
-            && let Some(entry) = self.health.ready()
-        {
-            self.outgoing.push_status(entry);
+    fn healthy(&mut self, now: Instant) {
+        self.healthy_since = Some(now);
+        if let Some(entry) = self.health.ready() {
+            self.outgoing.set_health(entry);
         }
         self.set_state(ConnectionState::Connected);
         if let Some(started) = self.started.take() {
             // Whoever started the client may have given up waiting.
             let _ = started.send(Ok(()));
+        }
+    }
+
+    /// A stream that nobody reads must not stop the acknowledgements of all handlers.
+    fn let_streams_go(&mut self, serving: &mut Serving, now: Instant) {
+        let Some(stalled) = self.inbox.stalled() else { return };
+        if now.duration_since(stalled.came) < STREAM_PATIENCE
+            || serving.let_go_of == Some(stalled.since)
+        {
+            return;
+        }
+        serving.let_go_of = Some(stalled.since);
+        let Some(ticket) = stalled.ticket else { return };
+        let streams = self.targets.let_go(stalled.topic, ticket);
+        if let Some(filter) = streams.first()
+            && let Some(suppressed) = self.unexpected.allow()
+        {
+            tracing::warn!(
+                %filter,
+                topic = %quoted(stalled.topic),
+                waiting = stalled.behind,
+                suppressed,
+                "a subscription is not read: its messages are acknowledged, so that they do not \
+                 hold up others"
+            );
         }
     }
 
@@ -309,9 +230,19 @@ impl Task {
     /// Writes into the link's buffer what is due, the most urgent first.
     fn write(&mut self, serving: &mut Serving, now: Instant) {
         let link = &mut serving.link;
-        self.subscriptions.send(link, &mut self.ids, now);
+        let subscribing = self.subscriptions.send(link, &mut self.ids, now);
+        if !subscribing.is_empty() {
+            self.copies.subscribing(subscribing.iter().map(String::as_str));
+        }
+        while link.has_room()
+            && let Some((packet, done)) = self.external.pop_front()
+        {
+            self.send_external(packet, link);
+            // Whoever sent it may not wait for that.
+            let _ = done.send(Ok(()));
+        }
         self.inbox.acknowledge(link, now);
-        self.outgoing.send(link, &mut self.ids, &self.outbox);
+        self.outgoing.send(link, &mut self.ids, &self.outbox, now);
     }
 
     /// Sets the timer for whatever is due first.
@@ -324,11 +255,18 @@ impl Task {
         let stop = self.stop.as_ref().map(|stop| {
             if stop.said_goodbye { stop.deadline } else { self.goodbye_at(stop.deadline) }
         });
+        let streams = self
+            .inbox
+            .stalled()
+            .filter(|stalled| serving.let_go_of != Some(stalled.since))
+            .map(|stalled| stalled.came + STREAM_PATIENCE);
         let others = [
             self.subscriptions.deadline(),
             self.targets.patience_ends(),
-            serving.next_expiry,
+            self.outgoing.deadline(),
+            self.next_expiry(),
             stall,
+            streams,
             stop,
         ];
         let next = others.into_iter().flatten().fold(serving.vitals.next(), Instant::min);
@@ -347,13 +285,13 @@ impl Task {
     fn is_time_to_leave(&mut self, now: Instant) -> bool {
         let Some(stop) = &self.stop else { return false };
         let (deadline, said_goodbye) = (stop.deadline, stop.said_goodbye);
-        let all_sent = self.outgoing.unfinished() == 0 && self.outbox.len() == 0;
+        let all_sent = self.unfinished() == 0 && !self.outgoing.status_is_pending();
         if !said_goodbye && (all_sent || now >= self.goodbye_at(deadline)) {
             if let Some(stop) = &mut self.stop {
                 stop.said_goodbye = true;
             }
             if let Some(entry) = self.health.shutdown() {
-                self.outgoing.push_status(entry);
+                self.outgoing.set_health(entry);
                 // Written in the next round, acknowledged in a later one.
                 self.wake.wake();
                 return false;
@@ -369,11 +307,10 @@ impl Task {
         self.inbox.acknowledge(&mut link, Instant::now());
         if !self.config.is_clean_session() {
             // Else the broker would go on collecting for subscriptions that end with this process.
-            let passing = self.subscriptions.passing();
-            if !passing.is_empty()
-                && let Some(id) = self.ids.take()
-            {
-                link.unsubscribe(id, passing);
+            for filters in self.subscriptions.ephemeral() {
+                if let Some(id) = self.ids.take() {
+                    link.unsubscribe(id, filters);
+                }
             }
         }
         if !self.outgoing.status_is_pending() {

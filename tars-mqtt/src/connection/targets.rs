@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,10 @@ const PROGRESS: usize = 64;
 #[derive(Debug)]
 pub(super) struct Targets {
     all: Vec<Option<Target>>,
+    /// Places in `all` that are empty.
+    free: Vec<usize>,
+    /// Streams of the client, by the number that the client gave them.
+    streams: HashMap<u64, usize>,
     router: Router,
     wake: Arc<Wake>,
     /// Those with messages that have not been put into their queue.
@@ -39,6 +44,8 @@ struct Target {
     workers: usize,
     /// Whether a message counts as done as soon as it is here.
     done_on_receive: bool,
+    qos: QoS,
+    stream: Option<u64>,
     staged: Vec<Job>,
     /// Messages that certainly still fit.
     room: usize,
@@ -60,6 +67,11 @@ pub(crate) struct NewTarget {
     /// Tasks that take from the queue.
     pub(crate) workers: usize,
     pub(crate) done_on_receive: bool,
+    /// What it asks for. A message that comes at a higher one, because of another's subscription, is
+    /// handed on as one that nobody waits for where this is QoS 0.
+    pub(crate) qos: QoS,
+    /// The number that a client has given to its stream; `None` for a handler.
+    pub(crate) stream: Option<u64>,
 }
 
 /// What came of handing a message on.
@@ -69,12 +81,16 @@ pub(super) enum Handed {
     Unhandled(Message),
     /// It is done with when the ticket is; at once if there is none.
     On(Option<Arc<Ticket>>),
+    /// There are handlers for it, which take no more.
+    Left,
 }
 
 impl Targets {
     pub(super) fn new(wake: Arc<Wake>) -> Self {
         Self {
             all: Vec::new(),
+            free: Vec::new(),
+            streams: HashMap::new(),
             router: Router::default(),
             wake,
             staged: Vec::new(),
@@ -85,9 +101,11 @@ impl Targets {
     }
 
     pub(super) fn add(&mut self, target: NewTarget) -> TargetId {
-        let free = self.all.iter().position(Option::is_none);
-        let index = free.unwrap_or(self.all.len());
+        let index = self.free.pop().unwrap_or(self.all.len());
         self.router.insert(&target.filter, index);
+        if let Some(stream) = target.stream {
+            self.streams.insert(stream, index);
+        }
         let target = Target {
             name: target.name,
             filter: target.filter,
@@ -95,36 +113,63 @@ impl Targets {
             queue: target.queue,
             workers: target.workers,
             done_on_receive: target.done_on_receive,
+            qos: target.qos,
+            stream: target.stream,
             staged: Vec::new(),
             slow: false,
             waiting: 0,
             drops: LogLimit::default(),
         };
-        match free {
-            Some(index) => self.all[index] = Some(target),
+        match self.all.get_mut(index) {
+            Some(place) => *place = Some(target),
             None => self.all.push(Some(target)),
         }
         TargetId(index)
     }
 
-    pub(super) fn remove(&mut self, TargetId(index): TargetId) {
-        self.flush();
-        if let Some(target) = self.all.get_mut(index).and_then(Option::take) {
-            self.router.remove(&target.filter, index);
-            target.queue.clear();
-        }
-        self.full.retain(|&full| full != index);
+    /// The one that belongs to a client's stream.
+    pub(super) fn of_stream(&self, stream: u64) -> Option<TargetId> {
+        self.streams.get(&stream).copied().map(TargetId)
     }
 
-    /// Lays a message out for all that match it. `tracked` says that somebody waits until it is
-    /// done with.
-    pub(super) fn hand_on(&mut self, message: Message, tracked: bool) -> Handed {
+    /// Returns the filter of the one that was removed.
+    pub(super) fn remove(&mut self, TargetId(index): TargetId) -> Option<String> {
+        self.flush();
+        let target = self.all.get_mut(index).and_then(Option::take)?;
+        self.router.remove(&target.filter, index);
+        target.queue.clear();
+        self.full.retain(|&full| full != index);
+        self.free.push(index);
+        if let Some(stream) = target.stream {
+            self.streams.remove(&stream);
+        }
+        if self.streams.capacity() > 4 * self.streams.len() + 64 {
+            self.streams.shrink_to(2 * self.streams.len());
+        }
+        Some(target.filter)
+    }
+
+    /// Lays a message out for all that match it, or for the client's streams alone. `tracked` says
+    /// that somebody waits until it is done with.
+    pub(super) fn hand_on(
+        &mut self,
+        message: Message,
+        tracked: bool,
+        streams_alone: bool,
+    ) -> Handed {
         let mut found = std::mem::take(&mut self.found);
         found.clear();
         self.router.find(message.topic(), &mut found);
-        let handed = self.hand_to(&found, message, tracked);
+        let all = found.len();
+        if streams_alone {
+            found.retain(|&index| {
+                self.all[index].as_ref().is_some_and(|target| target.stream.is_some())
+            });
+        }
+        let is_left = streams_alone && (found.len() < all || found.is_empty());
+        let handed = self.hand_to(&found, message, tracked && !is_left);
         self.found = found;
-        handed
+        if is_left { Handed::Left } else { handed }
     }
 
     fn hand_to(&mut self, found: &[usize], message: Message, tracked: bool) -> Handed {
@@ -147,11 +192,13 @@ impl Targets {
             self.staged.push(index);
         }
         target.room = target.room.saturating_sub(1);
-        if target.room == 0 && !target.slow && message.qos == QoS::AtMostOnce {
+        let is_above = message.qos > QoS::AtMostOnce && target.qos == QoS::AtMostOnce;
+        let hold = ticket.filter(|_| !target.done_on_receive && !is_above).map(Ticket::hold);
+        let is_droppable = message.qos == QoS::AtMostOnce || hold.is_none();
+        if target.room == 0 && !target.slow && is_droppable {
             target.waiting = usize::MAX;
             self.full.push(index);
         }
-        let hold = ticket.filter(|_| !target.done_on_receive).map(Ticket::hold);
         target.staged.push(Job { message, hold });
     }
 
@@ -171,7 +218,7 @@ impl Targets {
                     handler = target.name,
                     dropped = target.queue.dropped(),
                     suppressed,
-                    "the queue is full: QoS 0 messages are dropped"
+                    "a handler's queue is full: messages are dropped"
                 );
             }
         }
@@ -212,6 +259,18 @@ impl Targets {
     /// When waiting for a full queue ends.
     pub(super) fn patience_ends(&self) -> Option<Instant> {
         self.full_since.map(|since| since + PATIENCE)
+    }
+
+    /// Lets go of a message that the client's streams hold and have not looked at.
+    pub(super) fn let_go(&mut self, topic: &str, ticket: &Arc<Ticket>) -> Vec<&str> {
+        let mut found = Vec::new();
+        self.router.find(topic, &mut found);
+        found
+            .iter()
+            .filter_map(|&index| self.all[index].as_ref())
+            .filter(|target| target.stream.is_some() && target.queue.let_go(ticket))
+            .map(|target| target.filter.as_str())
+            .collect()
     }
 
     /// Those of a message's handlers that have something to do.

@@ -1,15 +1,17 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rumqttc::Packet;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::backoff::Backoff;
 use super::copies::Copies;
-use super::health::Health;
+use super::health::{Health, HealthSlot};
 use super::inbox::{Inbox, Tracker};
 use super::outgoing::Outgoing;
 use super::packet_ids::PacketIds;
@@ -19,20 +21,22 @@ use super::{Command, ConnectionState};
 use crate::client::{Client, Shared};
 use crate::config::Config;
 use crate::delivery::{Entry, Outbox, Wake};
-use crate::log::LogLimit;
-use crate::transport::{ConnectError, Dialer, Link, Opened, TrafficTap, filters, open};
+use crate::log::{LogLimit, quoted};
+use crate::transport::{ConnectError, Dialer, Opened, TrafficTap, open};
 use crate::{Error, QoS, Result};
-
-/// How often messages are looked over that may not wait for ever.
-pub(super) const EXPIRY_TICK: Duration = Duration::from_millis(100);
 
 /// A connection that ends by the broker's hand within this time counts as thrown out.
 const SHORT_LIFE: Duration = Duration::from_secs(60);
+
+/// After a connection that was good for this long, the next pause is a short one. Two clients that
+/// throw each other out must not do so at the shortest pause.
+const GOOD: Duration = Duration::from_secs(10);
 
 /// Thrown out as often as this in a row, something is wrong.
 const THROWN_OUT: u32 = 3;
 
 /// The connection: all that outlives a single link to the broker.
+#[expect(clippy::struct_excessive_bools, reason = "each is about something else")]
 pub(crate) struct Task {
     pub(super) config: Arc<Config>,
     dialer: Dialer,
@@ -54,12 +58,19 @@ pub(crate) struct Task {
     pub(super) stop: Option<Stop>,
     /// No more messages are taken.
     pub(super) quiesced: bool,
-    pub(super) oddities: LogLimit,
+    pub(super) unexpected: LogLimit,
+    /// When the connection became healthy.
+    pub(super) healthy_since: Option<Instant>,
+    /// Packets that the program sends past the session, and that wait for room.
+    pub(super) external: VecDeque<(Packet, oneshot::Sender<Result<()>>)>,
+    /// Set when the task ends without having said goodbye, because its runtime is gone.
+    aborted: Arc<AtomicBool>,
     /// All clients have been dropped.
     pub(super) orphaned: bool,
     /// What was asked for at the start was refused; there is no point in going on.
     pub(super) failed: bool,
     thrown_out: u32,
+    ended: bool,
 }
 
 /// A shutdown that was asked for.
@@ -84,21 +95,29 @@ pub(crate) struct Plan {
 pub(super) enum End {
     /// It broke, or had to be given up.
     Lost { reason: String, by_broker: bool },
+    /// The broker has messages for which there was no room, and sends them on the next connection.
+    Drained,
     /// The client has said goodbye.
     Stopped,
 }
 
 impl Task {
     /// A client and its connection, which is made once the task is spawned.
-    pub(crate) fn prepare(config: Config, dialer: Dialer) -> (Client, Self) {
+    pub(crate) fn prepare(config: Config, dialer: Dialer, has_handlers: bool) -> (Client, Self) {
         let config = Arc::new(config);
         let wake = Arc::new(Wake::default());
         let outbox = Arc::new(Outbox::new(wake.clone()));
         let (commands_sender, commands) = mpsc::unbounded_channel();
         let (state, state_receiver) = watch::channel(ConnectionState::Connecting);
         let tap = TrafficTap::default();
+        let aborted = Arc::new(AtomicBool::new(false));
+        let health = Arc::new(HealthSlot::default());
         let client = Client(Arc::new(Shared {
             config: config.clone(),
+            aborted: aborted.clone(),
+            health: health.clone(),
+            has_handlers,
+            streams: AtomicU64::new(0),
             outbox: outbox.clone(),
             wake: wake.clone(),
             commands: commands_sender,
@@ -118,17 +137,21 @@ impl Task {
             subscriptions: Subscriptions::default(),
             copies: Copies::default(),
             inbox: Inbox::default(),
-            outgoing: Outgoing::default(),
+            outgoing: Outgoing::new(&config),
             ids: PacketIds::default(),
-            health: Health::new(config.clone()),
+            health: Health::new(config.clone(), health),
             backoff: Backoff::new(config.reconnect_delays()),
             config,
             stop: None,
             quiesced: false,
-            oddities: LogLimit::default(),
+            unexpected: LogLimit::default(),
+            healthy_since: None,
+            external: VecDeque::new(),
+            aborted,
             orphaned: false,
             failed: false,
             thrown_out: 0,
+            ended: false,
         };
         (client, task)
     }
@@ -148,7 +171,7 @@ impl Task {
             wanted.push((
                 subscription,
                 qos,
-                Subscriber { target, name, done: None, passing: false },
+                Subscriber { target, name, done: None, ephemeral: false },
             ));
         }
         self.subscriptions.add_all(wanted);
@@ -161,9 +184,20 @@ impl Task {
 
     async fn run(mut self: Box<Self>) {
         let left = self.keep_connected().await;
+        self.end(Some(left));
+    }
+
+    /// Nothing goes out or comes in any more. `left` says how many messages are left behind; it is
+    /// not known where the runtime has dropped the task.
+    fn end(&mut self, left: Option<usize>) {
+        if self.ended {
+            return;
+        }
+        self.ended = true;
+        self.aborted.store(left.is_none(), Ordering::Release);
         self.outbox.set_link(false);
         let unsent = self.outbox.close();
-        let left = left.max(self.outgoing.unfinished() + unsent.len());
+        let left = left.map(|left| left.max(self.outgoing.unfinished() + unsent.len()));
         for entry in unsent {
             if let Some(receipt) = entry.receipt {
                 // Whoever published may not be interested.
@@ -172,21 +206,34 @@ impl Task {
         }
         self.outgoing.abandon();
         self.subscriptions.abandon();
+        self.answer_external();
         self.targets.close();
-        if left > 0 {
-            tracing::warn!(messages = left, "messages were left unsent");
+        if let Some(messages) = left.filter(|&left| left > 0) {
+            tracing::warn!(messages, "messages were left unsent");
         }
-        self.state.send_replace(ConnectionState::Stopped);
         self.commands.close();
-        let mut waiting = self.stop.map(|stop| stop.done).unwrap_or_default();
+        self.state.send_replace(ConnectionState::Stopped);
+        let mut waiting = self.stop.take().map(|stop| stop.done).unwrap_or_default();
         while let Ok(command) = self.commands.try_recv() {
             if let Command::Shutdown { done, .. } = *command {
                 waiting.push(done);
             }
         }
         for done in waiting {
-            let limit = self.config.shutdown_limit();
-            let _ = done.send(if left == 0 { Ok(()) } else { Err(Error::Timeout(limit)) });
+            // Whoever asked may have given up.
+            let _ = done.send(match left {
+                Some(0) => Ok(()),
+                Some(_) => Err(Error::Timeout(self.config.shutdown_limit())),
+                None => Err(Error::Stopped),
+            });
+        }
+    }
+
+    /// What waited for room goes nowhere.
+    pub(super) fn answer_external(&mut self) {
+        for (_, done) in self.external.drain(..) {
+            // Whoever sent it may not wait for that.
+            let _ = done.send(Ok(()));
         }
     }
 
@@ -202,11 +249,11 @@ impl Task {
                 return self.unfinished();
             };
             match opened {
-                Ok(opened) => {
-                    if self.connected(opened).await {
-                        return self.unfinished();
-                    }
-                }
+                Ok(opened) => match self.connected(opened).await {
+                    Next::Stop => return self.unfinished(),
+                    Next::ConnectAtOnce => continue,
+                    Next::ConnectAgain => {}
+                },
                 Err(ConnectError::Refused(refusal)) => {
                     tracing::error!(broker = %self.config.url(), "{refusal}");
                     if let Some(started) = self.started.take() {
@@ -232,14 +279,21 @@ impl Task {
         }
     }
 
-    /// Runs a link to its end. Returns whether the client has stopped.
-    async fn connected(&mut self, opened: Opened) -> bool {
+    /// Runs a link to its end.
+    async fn connected(&mut self, opened: Opened) -> Next {
         let since = Instant::now();
         if !opened.session_present {
             self.outgoing.session_lost(&mut self.ids);
             self.inbox.session_lost();
             self.subscriptions.session_lost();
+        } else if self.config.subscribes_always() {
+            self.subscriptions.ask_again();
         }
+        if opened.session_present {
+            // An earlier process may have left identifiers in use that this one knows nothing of.
+            self.ids.begin_anywhere();
+        }
+        self.outgoing.connected(since);
         tracing::info!(
             broker = %self.config.url(),
             session_present = opened.session_present,
@@ -250,16 +304,28 @@ impl Task {
         // What came before the end is handled all the same.
         self.targets.flush();
         self.outbox.set_link(false);
-        self.outgoing.connection_lost(&mut self.ids);
+        let by_broker = matches!(end, End::Lost { by_broker: true, .. });
+        let now = Instant::now();
+        let closed_at_once = by_broker && since.elapsed() < SHORT_LIFE;
+        if let Some(entry) = self.outgoing.connection_lost(&mut self.ids, closed_at_once, now) {
+            not_accepted(entry);
+        }
         self.inbox.connection_lost();
-        self.subscriptions.connection_lost(&mut self.ids);
+        let answer = self.subscriptions.connection_lost(&mut self.ids, closed_at_once, now);
         self.copies.connection_lost();
+        self.health.connection_lost();
+        self.answer_external();
+        if self.healthy_since.take().is_some_and(|since| since.elapsed() >= GOOD) {
+            self.backoff.reset();
+        }
         match end {
-            End::Stopped => true,
-            End::Lost { reason, by_broker } => {
-                tracing::warn!("the connection is lost: {reason}");
-                self.look_for_the_cause(by_broker && since.elapsed() < SHORT_LIFE);
-                self.failed
+            End::Stopped => Next::Stop,
+            End::Drained => Next::ConnectAtOnce,
+            End::Lost { reason, .. } => {
+                tracing::warn!("the connection is lost: {}", quoted(&reason));
+                self.look_for_the_cause(closed_at_once);
+                self.refused(answer);
+                if self.failed { Next::Stop } else { Next::ConnectAgain }
             }
         }
     }
@@ -273,7 +339,7 @@ impl Task {
             return;
         }
         self.thrown_out += 1;
-        let suspect = self.outgoing.suspect().filter(|entry| entry.suspected >= THROWN_OUT);
+        let suspect = self.outgoing.suspect().filter(|entry| entry.closes >= THROWN_OUT);
         if self.thrown_out != THROWN_OUT && !self.thrown_out.is_multiple_of(10 * THROWN_OUT) {
             return;
         }
@@ -281,12 +347,13 @@ impl Task {
             tracing::error!(
                 client_id = self.config.client_id(),
                 times = self.thrown_out,
-                topic = publish.topic(),
+                topic = %quoted(publish.topic()),
                 qos = publish.qos().level(),
                 "the broker closed one connection after the other, each time with this message as \
                  the first that it had not acknowledged: most likely it does not take the message \
                  (its topic, its quality of service, its size, or it does not permit it); the \
-                 message is kept and sent again until MQTT_PUBLISH_TIMEOUT is over, if that is set"
+                 message is set aside, tried alone, and given up after \
+                 MQTT_MAX_PUBLISH_ATTEMPTS closed connections"
             );
         } else {
             tracing::error!(
@@ -311,93 +378,57 @@ impl Task {
     /// client is to stop first.
     async fn while_offline<T>(&mut self, future: impl Future<Output = T>) -> Option<T> {
         let mut future = pin!(future);
-        let expiry = self.config.publish_limit().map_or(Duration::MAX, |_| EXPIRY_TICK);
         loop {
+            let now = Instant::now();
+            self.expire(now);
+            let expiry = self.next_expiry().filter(|expiry| *expiry > now);
             let deadline = self.stop.as_ref().map(|stop| stop.deadline);
             if deadline.is_some() && self.unfinished() == 0 {
                 return None;
             }
-            let until_deadline = async {
-                match deadline {
-                    Some(deadline) => tokio::time::sleep_until(deadline).await,
+            if deadline.is_some_and(|deadline| deadline <= now) {
+                return None;
+            }
+            let next = deadline.into_iter().chain(expiry).min();
+            let until_next = async {
+                match next {
+                    Some(next) => tokio::time::sleep_until(next).await,
                     None => std::future::pending().await,
                 }
             };
             tokio::select! {
                 output = &mut future => return Some(output),
-                command = self.commands.recv(), if !self.orphaned => self.obey(command, None),
-                () = until_deadline => return None,
-                () = tokio::time::sleep(expiry), if expiry < Duration::MAX => self.expire(),
+                command = self.commands.recv(), if !self.orphaned => self.obey(command, false),
+                () = until_next => {}
+                // There may be something new that expires.
+                () = self.wake.woken() => {}
             }
         }
     }
+}
 
-    /// Does what a client asks for. `None` means that there is no client any more.
-    pub(super) fn obey(&mut self, command: Option<Box<Command>>, link: Option<&mut Link>) {
-        match command.map(|command| *command) {
-            Some(Command::Subscribe { filter, qos, queue, done }) => {
-                let name = format!("the client {}", self.config.client_id());
-                let target = self.targets.add(NewTarget {
-                    name: name.clone(),
-                    filter: filter.clone(),
-                    queue,
-                    workers: 1,
-                    done_on_receive: false,
-                });
-                let subscriber = Subscriber { target, name, done: Some(done), passing: true };
-                if self.subscriptions.add(&filter, qos, subscriber) {
-                    self.copies.add_filter(&filter);
-                }
-            }
-            Some(Command::Unsubscribe(target)) => {
-                self.targets.remove(target);
-                self.subscriptions.remove(target);
-                self.copies.set_filters(self.subscriptions.plain_filters());
-            }
-            Some(Command::Send { packet, done }) => {
-                if let Some(link) = link {
-                    self.subscriptions.add_foreign(filters(&packet));
-                    link.send(packet);
-                }
-                // Whoever sent it may not wait for that.
-                let _ = done.send(Ok(()));
-            }
-            Some(Command::Health(report)) => {
-                if let Some(entry) = self.health.said(report) {
-                    self.outgoing.push_status(entry);
-                }
-            }
-            Some(Command::Quiesce) => self.quiesced = true,
-            Some(Command::Shutdown { deadline, done }) => {
-                self.quiesced = true;
-                let stop = self.stop.get_or_insert(Stop {
-                    deadline,
-                    done: Vec::new(),
-                    said_goodbye: false,
-                });
-                stop.deadline = stop.deadline.min(deadline);
-                stop.done.push(done);
-            }
-            None => {
-                self.orphaned = true;
-                self.quiesced = true;
-                let deadline = Instant::now() + self.config.shutdown_limit();
-                self.stop.get_or_insert(Stop { deadline, done: Vec::new(), said_goodbye: false });
-            }
-        }
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.end(None);
     }
+}
 
-    /// Gives up messages that have waited too long for their acknowledgement.
-    pub(super) fn expire(&mut self) {
-        let Some(limit) = self.config.publish_limit() else { return };
-        let now = Instant::now();
-        let late = self.outgoing.expire(now).into_iter().chain(self.outbox.expire(now));
-        for entry in late {
-            tracing::warn!(
-                topic = entry.publish.topic(),
-                "a message was given up: the broker did not acknowledge it within {limit:?}"
-            );
-            entry.failed(Error::Timeout(limit));
-        }
-    }
+/// What happens after a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    Stop,
+    ConnectAtOnce,
+    ConnectAgain,
+}
+
+/// A message is given up because the broker closes the connection whenever it is sent.
+fn not_accepted(entry: Entry) {
+    let (topic, closes) = (entry.publish.topic().to_owned(), entry.closes);
+    tracing::error!(
+        topic = %quoted(&topic),
+        qos = entry.publish.qos().level(),
+        closes,
+        "a message is given up: the broker closes the connection whenever it is sent"
+    );
+    entry.failed(Error::NotAccepted { topic, closes });
 }

@@ -4,6 +4,9 @@ use tokio::time::Instant;
 
 use crate::config::Config;
 
+/// Bytes a second of the slowest link that is waited for.
+const SLOWEST: u64 = 8 * 1024;
+
 /// Whether the broker is still there.
 #[derive(Debug)]
 pub(super) struct Vitals {
@@ -14,8 +17,13 @@ pub(super) struct Vitals {
     heard: Instant,
     sent: Instant,
     ping_sent: bool,
-    /// Since when there has been something that could not be written.
+    /// When the peer last took something that had to wait for it.
+    progress: Instant,
+    /// Since when there has been something that could not be written, and nothing of it was.
     stuck: Option<Instant>,
+    /// Bytes written in all, and when the broker was last heard.
+    written: u64,
+    written_before: u64,
     /// How often a heartbeat is sent, and when the next one is due.
     heartbeat: Option<(Duration, Instant)>,
 }
@@ -37,7 +45,10 @@ impl Vitals {
             heard: now,
             sent: now,
             ping_sent: false,
+            progress: now,
             stuck: None,
+            written: 0,
+            written_before: 0,
             heartbeat: heartbeat.map(|interval| (interval, now)),
         }
     }
@@ -45,15 +56,23 @@ impl Vitals {
     pub(super) fn heard(&mut self, now: Instant) {
         self.heard = now;
         self.ping_sent = false;
+        self.written_before = self.written;
     }
 
-    /// Something was written, or waits to be.
-    pub(super) fn sending(&mut self, now: Instant, unsent: bool) {
+    /// How writing stands: whether something waits to be written, and how many bytes have been.
+    pub(super) fn wrote(&mut self, now: Instant, unsent: bool, written: u64) {
+        if written > self.written {
+            self.written = written;
+            self.sent = now;
+            // The peer's system takes more only when what it had has been passed on.
+            if self.stuck.take().is_some() {
+                self.progress = now;
+            }
+        }
         if unsent {
             self.stuck.get_or_insert(now);
         } else {
             self.stuck = None;
-            self.sent = now;
         }
     }
 
@@ -82,7 +101,7 @@ impl Vitals {
     /// Why the connection must be given up, if it must.
     pub(super) fn verdict(&self, now: Instant) -> Option<String> {
         let limit = self.quiet_limit;
-        if now.duration_since(self.heard) >= limit {
+        if now >= self.quiet_until() {
             return Some(format!("nothing was heard from the broker for {limit:?}"));
         }
         if self.stuck.is_some_and(|since| now.duration_since(since) >= limit) {
@@ -91,9 +110,18 @@ impl Vitals {
         None
     }
 
+    /// When the broker has been silent for too long. It cannot answer before it has read what was
+    /// written since it was last heard, for which a slow link takes its time: up to as long again.
+    fn quiet_until(&self) -> Instant {
+        let unanswered = self.written - self.written_before;
+        let seconds = u32::try_from(unanswered / SLOWEST).unwrap_or(u32::MAX);
+        let allowance = Duration::from_secs(u64::from(seconds)).min(self.quiet_limit);
+        self.heard.max(self.progress) + self.quiet_limit + allowance
+    }
+
     /// When to look again.
     pub(super) fn next(&self) -> Instant {
-        let mut next = self.heard + self.quiet_limit;
+        let mut next = self.quiet_until();
         if !self.ping_sent {
             next = next.min(self.ping_at());
         }
@@ -144,10 +172,35 @@ mod tests {
     async fn a_broker_that_sends_but_takes_nothing_is_given_up_too() {
         let start = Instant::now();
         let mut vitals = Vitals::new(&config(), start);
-        vitals.sending(start, true);
+        vitals.wrote(start, true, 0);
         vitals.heard(start + Duration::from_secs(89));
         assert!(vitals.verdict(start + Duration::from_secs(90)).is_some());
-        vitals.sending(start + Duration::from_secs(90), false);
+        vitals.wrote(start + Duration::from_secs(90), false, 1);
         assert!(vitals.verdict(start + Duration::from_secs(91)).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_goes_on_taking_a_large_message_is_alive() {
+        let start = Instant::now();
+        let config = config().keep_alive(Duration::from_secs(4));
+        let mut vitals = Vitals::new(&config, start);
+        let at = |seconds| start + Duration::from_secs(seconds);
+        for second in 0..60 {
+            vitals.wrote(at(second), true, second * 100_000);
+            assert!(vitals.verdict(at(second)).is_none(), "{second}");
+        }
+        assert!(vitals.verdict(at(64)).is_none());
+        assert!(vitals.verdict(at(65)).is_some(), "it takes nothing any more");
+        vitals.wrote(at(64), false, 6_000_000);
+        assert!(vitals.verdict(at(75)).is_none(), "what is on its way takes time");
+        assert!(vitals.verdict(at(76)).is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_link_that_died_is_noticed_in_time_although_little_was_written() {
+        let start = Instant::now();
+        let mut vitals = Vitals::new(&config(), start);
+        vitals.wrote(start, false, 4_000);
+        assert!(vitals.verdict(start + Duration::from_secs(90)).is_some());
     }
 }

@@ -10,8 +10,13 @@ use super::wake::Wake;
 use crate::transport::Publish;
 use crate::{Error, QoS, Result};
 
-/// Messages that may wait to be sent, beyond those that wait for their acknowledgement.
-const CAPACITY: usize = 1024;
+/// Messages that may wait to be sent, beyond those that wait for their acknowledgement. A large one
+/// takes the place of several.
+const CAPACITY: u32 = 1024;
+
+/// Bytes of a message beyond which it takes one more place, so that all of them together take some
+/// 64 MiB at the most, or twice the largest one.
+const PLACE: usize = 64 * 1024;
 
 /// A message that was accepted, and who wants to know how it ends.
 #[derive(Debug)]
@@ -24,12 +29,23 @@ pub(crate) struct Entry {
     /// Its place among those that its handler may have here.
     pub(crate) share: Option<OwnedSemaphorePermit>,
     /// Connections that the broker has closed while this was what it had to acknowledge first.
-    pub(crate) suspected: u32,
+    pub(crate) closes: u32,
 }
 
 impl Entry {
     pub(crate) fn new(publish: Publish) -> Self {
-        Self { publish, receipt: None, hold: None, deadline: None, share: None, suspected: 0 }
+        Self { publish, receipt: None, hold: None, deadline: None, share: None, closes: 0 }
+    }
+
+    /// How many places it takes.
+    fn places(&self) -> u32 {
+        let more = u32::try_from(self.publish.len() / PLACE).unwrap_or(u32::MAX);
+        more.saturating_add(1).min(CAPACITY / 2)
+    }
+
+    /// Whether it has waited too long.
+    pub(crate) fn is_late(&self, now: Instant) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= now)
     }
 
     /// The broker has it.
@@ -70,7 +86,7 @@ impl Outbox {
     pub(crate) fn new(wake: Arc<Wake>) -> Self {
         Self {
             entries: Mutex::new(Some(VecDeque::new())),
-            room: Semaphore::new(CAPACITY),
+            room: Semaphore::new(CAPACITY as usize),
             wake,
             link_up: AtomicBool::new(false),
             link: watch::Sender::new(false),
@@ -80,11 +96,11 @@ impl Outbox {
     /// Leaves a message, and waits for room if there is none.
     pub(crate) async fn put(&self, entry: Entry) -> Result<()> {
         let permit = if entry.publish.qos() == QoS::AtMostOnce {
-            self.room_while_up().await?
-        } else if let Ok(permit) = self.room.try_acquire() {
+            self.room_while_up(entry.places()).await?
+        } else if let Ok(permit) = self.room.try_acquire_many(entry.places()) {
             permit
         } else {
-            self.room.acquire().await.map_err(|_| Error::Stopped)?
+            self.room.acquire_many(entry.places()).await.map_err(|_| Error::Stopped)?
         };
         permit.forget();
         self.entries().as_mut().ok_or(Error::Stopped)?.push_back(entry);
@@ -92,19 +108,19 @@ impl Outbox {
         Ok(())
     }
 
-    async fn room_while_up(&self) -> Result<tokio::sync::SemaphorePermit<'_>> {
+    async fn room_while_up(&self, places: u32) -> Result<tokio::sync::SemaphorePermit<'_>> {
         if self.room.is_closed() {
             return Err(Error::Stopped);
         }
         if !self.link_up.load(Ordering::Acquire) {
             return Err(Error::Disconnected);
         }
-        if let Ok(permit) = self.room.try_acquire() {
+        if let Ok(permit) = self.room.try_acquire_many(places) {
             return Ok(permit);
         }
         let mut link = self.link.subscribe();
         tokio::select! {
-            permit = self.room.acquire() => permit.map_err(|_| Error::Stopped),
+            permit = self.room.acquire_many(places) => permit.map_err(|_| Error::Stopped),
             _ = link.wait_for(|up| !up) => Err(Error::Disconnected),
         }
     }
@@ -122,11 +138,15 @@ impl Outbox {
     ) {
         let mut guard = self.entries();
         let Some(entries) = guard.as_mut() else { return };
-        let before = entries.len();
+        let mut taken = 0;
         while entries.front().is_some_and(&mut take) {
-            into.extend(entries.pop_front());
+            let Some(entry) = entries.pop_front() else { break };
+            taken += entry.places() as usize;
+            into.push_back(entry);
         }
-        let taken = before - entries.len();
+        if entries.is_empty() {
+            entries.shrink_to(CAPACITY as usize);
+        }
         drop(guard);
         if taken > 0 {
             self.room.add_permits(taken);
@@ -137,16 +157,16 @@ impl Outbox {
         self.entries().as_ref().map_or(0, VecDeque::len)
     }
 
+    /// When the first message will have waited too long. All may wait equally long, so that they
+    /// expire in the order in which they stand here.
+    pub(crate) fn next_expiry(&self) -> Option<Instant> {
+        self.entries().as_ref()?.front()?.deadline
+    }
+
     /// Gives up what has waited too long.
-    pub(crate) fn expire(&self, now: Instant) -> Vec<Entry> {
-        let mut guard = self.entries();
-        let Some(entries) = guard.as_mut() else { return Vec::new() };
-        let (late, waiting): (Vec<_>, Vec<_>) = std::mem::take(entries)
-            .into_iter()
-            .partition(|entry| entry.deadline.is_some_and(|deadline| deadline <= now));
-        *entries = waiting.into();
-        drop(guard);
-        self.room.add_permits(late.len());
+    pub(crate) fn expire(&self, now: Instant) -> VecDeque<Entry> {
+        let mut late = VecDeque::new();
+        self.take_while(|entry| entry.is_late(now), &mut late);
         late
     }
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::ticket::Hold;
+use super::ticket::{Hold, Ticket};
 use super::wake::Wake;
 use crate::QoS;
 use crate::message::Message;
@@ -27,10 +27,30 @@ pub enum Overflow {
     DropNew,
 }
 
+impl Job {
+    /// Whether it may be dropped when the queue is full: nobody waits for its end, or nothing was
+    /// promised for it.
+    fn is_droppable(&self) -> bool {
+        match &self.hold {
+            None => true,
+            Some(hold) => self.message.qos == QoS::AtMostOnce && !hold.ticket().is_kept(),
+        }
+    }
+
+    fn discard(self) {
+        if let Some(hold) = self.hold {
+            hold.drop_message();
+        }
+    }
+}
+
+/// Bytes that messages which may be dropped take in one queue, whatever their number.
+const MAX_BYTES: usize = 16 * 1024 * 1024;
+
 /// What waits for one handler.
 ///
-/// Only QoS 0 messages are bounded here. Others are never dropped; as they stay unacknowledged, the
-/// broker's window bounds them.
+/// What may be dropped is bounded here. What may not stays unacknowledged, so that the broker's
+/// window bounds it.
 #[derive(Debug)]
 pub(crate) struct Queue {
     waiting: Mutex<Waiting>,
@@ -48,13 +68,16 @@ pub(crate) struct Queue {
 pub(crate) struct Level {
     /// Messages waiting.
     pub(crate) len: usize,
-    /// QoS 0 messages that had to be dropped for the new ones.
+    /// Messages that had to be dropped for the new ones.
     pub(crate) dropped: usize,
 }
 
 #[derive(Debug, Default)]
 struct Waiting {
     jobs: VecDeque<Job>,
+    bytes: usize,
+    /// Of a stream: what holds the message that was handed out last.
+    in_hand: Option<Hold>,
     closed: bool,
     dropped: u64,
     /// The connection waits for the queue to be half empty.
@@ -81,21 +104,20 @@ impl Queue {
         let mut dropped = 0;
         let mut waiting = self.waiting();
         for job in jobs.drain(..) {
-            if waiting.jobs.len() >= self.capacity && job.message.qos == QoS::AtMostOnce {
+            if waiting.is_full(self.capacity) && job.is_droppable() {
                 dropped += 1;
-                let oldest = waiting.jobs.iter().position(|job| job.message.qos == QoS::AtMostOnce);
-                match (self.overflow, oldest) {
-                    (Overflow::DropOldest, Some(oldest)) => {
-                        if let Some(lost) = waiting.jobs.remove(oldest) {
-                            release(lost);
-                        }
-                    }
-                    _ => {
-                        release(job);
-                        continue;
-                    }
-                }
+                let oldest = match self.overflow {
+                    Overflow::DropOldest => waiting.jobs.iter().position(Job::is_droppable),
+                    Overflow::DropNew => None,
+                };
+                let Some(lost) = oldest.and_then(|oldest| waiting.jobs.remove(oldest)) else {
+                    job.discard();
+                    continue;
+                };
+                waiting.bytes -= lost.message.cost();
+                lost.discard();
             }
+            waiting.bytes += job.message.cost();
             waiting.jobs.push_back(job);
         }
         waiting.dropped += dropped as u64;
@@ -118,7 +140,10 @@ impl Queue {
 
     /// Puts a message back to the front, to be handed out next.
     pub(crate) fn put_back(&self, job: Job) {
-        self.waiting().jobs.push_front(job);
+        let mut waiting = self.waiting();
+        waiting.bytes += job.message.cost();
+        waiting.jobs.push_front(job);
+        drop(waiting);
         self.ready.notify_one();
     }
 
@@ -151,7 +176,10 @@ impl Queue {
         if count == 0 {
             return if waiting.closed { Taken::Closed } else { Taken::Nothing };
         }
+        let before = into.len();
         into.extend(waiting.jobs.drain(..count));
+        let taken: usize = into.range(before..).map(|job| job.message.cost()).sum();
+        waiting.bytes -= taken;
         self.running.fetch_add(count, Ordering::Relaxed);
         let room_was_awaited = waiting.awaited && waiting.jobs.len() <= self.capacity / 2;
         waiting.awaited &= !room_was_awaited;
@@ -177,11 +205,39 @@ impl Queue {
 
     /// Lets everything go that waits, as done with.
     pub(crate) fn clear(&self) {
-        let jobs = std::mem::take(&mut self.waiting().jobs);
-        jobs.into_iter().for_each(release);
+        let (jobs, in_hand) = {
+            let mut waiting = self.waiting();
+            waiting.bytes = 0;
+            (std::mem::take(&mut waiting.jobs), waiting.in_hand.take())
+        };
+        jobs.into_iter().filter_map(|job| job.hold).chain(in_hand).for_each(Hold::release);
     }
 
-    /// QoS 0 messages dropped because the queue was full, since the start.
+    /// A stream hands out a message, and is done with the one before.
+    pub(crate) fn hand_out(&self, hold: Option<Hold>) {
+        let before = std::mem::replace(&mut self.waiting().in_hand, hold);
+        if let Some(before) = before {
+            before.release();
+        }
+    }
+
+    /// Lets go of a message although the stream has not taken it, or is not done with it. It stays
+    /// in the queue, and may be dropped there.
+    pub(crate) fn let_go(&self, ticket: &Arc<Ticket>) -> bool {
+        let is_same = |hold: &mut Hold| Arc::ptr_eq(hold.ticket(), ticket);
+        let mut waiting = self.waiting();
+        let held = waiting.in_hand.take_if(is_same);
+        let held =
+            held.or_else(|| waiting.jobs.iter_mut().find_map(|job| job.hold.take_if(is_same)));
+        drop(waiting);
+        let found = held.is_some();
+        if let Some(hold) = held {
+            hold.release();
+        }
+        found
+    }
+
+    /// Messages dropped because the queue was full, since the start.
     pub(crate) fn dropped(&self) -> u64 {
         self.waiting().dropped
     }
@@ -193,9 +249,9 @@ enum Taken {
     Closed,
 }
 
-fn release(job: Job) {
-    if let Some(hold) = job.hold {
-        hold.release();
+impl Waiting {
+    fn is_full(&self, capacity: usize) -> bool {
+        self.jobs.len() >= capacity || self.bytes > MAX_BYTES
     }
 }
 
@@ -213,7 +269,8 @@ mod tests {
             retain: false,
             dup: false,
         };
-        names.iter().map(|name| Job { message: message(name), hold: None }).collect()
+        let hold = || (qos > QoS::AtMostOnce).then(|| Ticket::open(&Arc::default()));
+        names.iter().map(|name| Job { message: message(name), hold: hold() }).collect()
     }
 
     async fn names(queue: &Queue) -> Vec<String> {
@@ -247,6 +304,58 @@ mod tests {
         assert_eq!(queue.put(&mut jobs(&["x"], QoS::AtMostOnce), 1).dropped, 1);
         queue.put(&mut jobs(&["c"], QoS::AtLeastOnce), 1);
         assert_eq!(names(&queue).await, ["a", "b", "c"]);
+    }
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_is_bounded_whatever_its_quality_of_service() {
+        let queue = Queue::new(2, Overflow::DropOldest, Arc::default());
+        let mut acknowledged = jobs(&["a", "b", "c"], QoS::AtLeastOnce);
+        for job in &mut acknowledged {
+            job.hold = None;
+        }
+        assert_eq!(queue.put(&mut acknowledged, 1), Level { len: 2, dropped: 1 });
+        assert_eq!(names(&queue).await, ["b", "c"]);
+    }
+
+    #[tokio::test]
+    async fn a_queue_is_bounded_in_bytes_too() {
+        let queue = Queue::new(1_000, Overflow::DropNew, Arc::default());
+        let large = "x".repeat(1024 * 1024);
+        let dropped: usize =
+            (0..100).map(|_| queue.put(&mut jobs(&[&large], QoS::AtMostOnce), 1).dropped).sum();
+        assert_eq!(dropped, 84);
+        assert_eq!(names(&queue).await.len(), 16);
+        assert_eq!(queue.put(&mut jobs(&[&large], QoS::AtMostOnce), 1).dropped, 0);
+    }
+
+    #[test]
+    fn a_message_whose_copy_must_be_handled_is_not_dropped() {
+        let queue = Queue::new(1, Overflow::DropOldest, Arc::default());
+        let mut first = jobs(&["a", "b"], QoS::AtMostOnce);
+        let tickets: Vec<Arc<Ticket>> = first
+            .iter_mut()
+            .map(|job| job.hold.insert(Ticket::open(&Arc::default())).ticket().clone())
+            .collect();
+        queue.put(&mut first, 1);
+        assert!(tickets[0].is_done() && tickets[0].keep(), "it has been dropped");
+        assert!(!tickets[1].keep());
+        assert_eq!(queue.put(&mut jobs(&["c"], QoS::AtMostOnce), 1).dropped, 1);
+        assert!(!tickets[1].is_done());
+    }
+
+    #[test]
+    fn a_stream_that_is_idle_can_be_made_to_let_go() {
+        let queue = Queue::new(2, Overflow::DropOldest, Arc::default());
+        let mut all = jobs(&["a"], QoS::AtLeastOnce);
+        let waiting = all[0].hold.as_ref().unwrap().ticket().clone();
+        queue.put(&mut all, 1);
+        let hold = Ticket::open(&Arc::default());
+        let in_hand = hold.ticket().clone();
+        queue.hand_out(Some(hold));
+        for ticket in [waiting, in_hand] {
+            assert!(queue.let_go(&ticket) && ticket.is_done());
+            assert!(!queue.let_go(&ticket));
+        }
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::wake::Wake;
@@ -10,6 +10,10 @@ pub(crate) struct Ticket {
     outstanding: AtomicUsize,
     /// Later copies of the same message, which wait for the outcome of this one.
     followers: Mutex<Vec<Hold>>,
+    /// A queue had no room for it.
+    dropped: AtomicBool,
+    /// No queue may drop it: a copy of it came that must be handled.
+    kept: AtomicBool,
     wake: Arc<Wake>,
 }
 
@@ -20,6 +24,8 @@ impl Ticket {
         Hold(Arc::new(Self {
             outstanding: AtomicUsize::new(1),
             followers: Mutex::default(),
+            dropped: AtomicBool::new(false),
+            kept: AtomicBool::new(false),
             wake: wake.clone(),
         }))
     }
@@ -32,6 +38,16 @@ impl Ticket {
 
     pub(crate) fn is_done(&self) -> bool {
         self.outstanding.load(Ordering::Acquire) == 0
+    }
+
+    /// From now on no queue drops the message. Returns whether one has done so already.
+    pub(crate) fn keep(&self) -> bool {
+        self.kept.store(true, Ordering::Relaxed);
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_kept(&self) -> bool {
+        self.kept.load(Ordering::Relaxed)
     }
 
     /// Lets a later copy of the message be done when this one is.
@@ -57,6 +73,12 @@ pub(crate) struct Hold(Arc<Ticket>);
 impl Hold {
     pub(crate) fn ticket(&self) -> &Arc<Ticket> {
         &self.0
+    }
+
+    /// The message had to be dropped: nothing is left to wait for.
+    pub(crate) fn drop_message(self) {
+        self.0.dropped.store(true, Ordering::Relaxed);
+        self.release();
     }
 
     pub(crate) fn release(self) {

@@ -71,6 +71,16 @@ impl Publish {
         &self.0.topic
     }
 
+    #[cfg(test)]
+    pub(crate) fn payload(&self) -> &Bytes {
+        &self.0.payload
+    }
+
+    /// Bytes of topic and payload.
+    pub(crate) fn len(&self) -> usize {
+        self.0.topic.len() + self.0.payload.len()
+    }
+
     /// The size of the whole packet once it has its packet id.
     pub(crate) fn check_size(&self, limit: usize) -> Result<(), Error> {
         let id = if self.qos() == QoS::AtMostOnce { 0 } else { 2 };

@@ -26,8 +26,8 @@ impl Stream for TcpStream {
     }
 }
 
-#[cfg(feature = "testing")]
-impl Stream for DuplexStream {}
+#[cfg(any(test, feature = "testing"))]
+impl Stream for tokio::io::DuplexStream {}
 
 /// How the broker is reached.
 #[derive(Clone)]

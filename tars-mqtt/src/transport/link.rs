@@ -27,6 +27,8 @@ pub(crate) struct Link {
     write: BytesMut,
     /// Bytes were handed to the stream that it may hold back until it is flushed.
     unflushed: bool,
+    /// Bytes handed to the stream in all.
+    written: u64,
     tap: TrafficTap,
 }
 
@@ -51,8 +53,23 @@ impl Link {
             read: BytesMut::new(),
             write: BytesMut::new(),
             unflushed: false,
+            written: 0,
             tap,
         }
+    }
+
+    /// A link that goes nowhere, to look at what is written.
+    #[cfg(test)]
+    pub(crate) fn detached() -> Self {
+        let (stream, _) = tokio::io::duplex(1);
+        Self::new(Box::new(stream), usize::MAX, TrafficTap::default())
+    }
+
+    /// The packets that were written since the last time.
+    #[cfg(test)]
+    pub(crate) fn take_written(&mut self) -> Vec<Packet> {
+        let mut bytes = self.write.split();
+        std::iter::from_fn(|| Packet::read(&mut bytes, usize::MAX).ok()).collect()
     }
 
     /// Reads and writes until something has arrived, or until everything has been written when
@@ -71,6 +88,7 @@ impl Link {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(written)) => {
                     self.write.advance(written);
+                    self.written += written as u64;
                     self.unflushed = true;
                 }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
@@ -130,6 +148,11 @@ impl Link {
 
     pub(crate) fn has_unsent(&self) -> bool {
         !self.write.is_empty() || self.unflushed
+    }
+
+    /// Bytes that the stream has taken so far.
+    pub(crate) fn written(&self) -> u64 {
+        self.written
     }
 
     /// Whether more can be queued for writing without the buffer growing beyond its bound.

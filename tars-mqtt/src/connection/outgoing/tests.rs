@@ -1,0 +1,228 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use rumqttc::Packet;
+
+use super::*;
+use crate::transport::Publish;
+
+struct Bench {
+    outgoing: Outgoing,
+    outbox: Outbox,
+    ids: PacketIds,
+    link: Link,
+    now: Instant,
+    receipts: Vec<oneshot::Receiver<Result<()>>>,
+}
+
+impl Bench {
+    fn new(config: Config) -> Self {
+        let config = config.max_packet_size(1024 * 1024);
+        let outbox = Outbox::new(Arc::default());
+        outbox.set_link(true);
+        let mut bench = Self {
+            outgoing: Outgoing::new(&config),
+            outbox,
+            ids: PacketIds::default(),
+            link: Link::detached(),
+            now: Instant::now(),
+            receipts: Vec::new(),
+        };
+        bench.outgoing.connected(bench.now);
+        bench
+    }
+
+    async fn publish(&mut self, topic: &str, qos: QoS, deadline: Option<Duration>) {
+        let mut entry = Entry::new(Publish::new(topic.to_owned(), "x".into(), qos, false));
+        entry.deadline = deadline.map(|limit| self.now + limit);
+        let (sender, receipt) = oneshot::channel();
+        entry.receipt = Some(sender);
+        self.receipts.push(receipt);
+        self.outbox.put(entry).await.unwrap();
+    }
+
+    /// What is written now: topics of messages, and names of other packets.
+    fn written(&mut self) -> Vec<String> {
+        self.outgoing.send(&mut self.link, &mut self.ids, &self.outbox, self.now);
+        let packets = self.link.take_written();
+        let name = |packet: Packet| match packet {
+            Packet::Publish(publish) => publish.topic,
+            Packet::PubRel(release) => format!("PUBREL {}", release.pkid),
+            Packet::PingReq => "PINGREQ".to_owned(),
+            other => panic!("{other:?}"),
+        };
+        packets.into_iter().map(name).collect()
+    }
+
+    fn lost(&mut self, closed_by_broker: bool) -> Option<Entry> {
+        let lost = self.outgoing.connection_lost(&mut self.ids, closed_by_broker, self.now);
+        self.outgoing.connected(self.now);
+        lost
+    }
+
+    fn is_delivered(&mut self, index: usize) -> Option<bool> {
+        self.receipts[index].try_recv().ok().map(|outcome| outcome.is_ok())
+    }
+}
+
+fn config() -> Config {
+    Config::new("mqtt://localhost", "outgoing").unwrap()
+}
+
+#[tokio::test]
+async fn qos_2_has_a_window_of_its_own_also_when_it_is_sent_again() {
+    let mut bench = Bench::new(config());
+    for index in 0..25 {
+        bench.publish(&index.to_string(), QoS::ExactlyOnce, None).await;
+    }
+    assert_eq!(bench.written().len(), 10);
+    bench.outgoing.received(1, &mut bench.link);
+    assert_eq!(bench.written(), ["PUBREL 1"], "not done before PUBCOMP");
+    bench.outgoing.acknowledged(1, &mut bench.ids);
+    assert_eq!(bench.is_delivered(0), Some(true));
+    assert_eq!(bench.written(), ["10"]);
+    bench.lost(false);
+    let again: Vec<String> = (1..=10).map(|index| index.to_string()).collect();
+    assert_eq!(bench.written(), again);
+}
+
+#[tokio::test]
+async fn a_window_full_of_what_the_broker_ignores_lets_others_out() {
+    for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        let mut bench = Bench::new(config());
+        let window = if qos == QoS::AtLeastOnce { 256 } else { 10 };
+        for _ in 0..window {
+            bench.publish("ignored", qos, None).await;
+        }
+        assert_eq!(bench.written().len(), window);
+        bench.publish("other", qos, None).await;
+        assert!(bench.written().is_empty());
+        assert_eq!(bench.outgoing.deadline(), Some(bench.now + Duration::from_secs(2)));
+        bench.now += Duration::from_secs(2);
+        assert_eq!(bench.written(), ["PINGREQ"]);
+        assert!(bench.written().is_empty());
+        bench.outgoing.pinged();
+        assert_eq!(bench.written(), ["other"]);
+    }
+}
+
+#[tokio::test]
+async fn a_broker_that_stands_still_is_sent_no_more_than_the_window() {
+    let mut bench = Bench::new(config());
+    for _ in 0..20 {
+        bench.publish("a", QoS::ExactlyOnce, None).await;
+    }
+    assert_eq!(bench.written().len(), 10);
+    // The answer to a ping that was sent before says nothing of what was sent after it.
+    bench.outgoing.ping(&mut bench.link);
+    bench.now += Duration::from_secs(5);
+    assert_eq!(bench.written(), ["PINGREQ", "PINGREQ"]);
+    bench.outgoing.pinged();
+    assert!(bench.written().is_empty());
+}
+
+#[tokio::test]
+async fn what_was_given_up_frees_its_place_and_keeps_its_identifier() {
+    let mut bench = Bench::new(config());
+    for _ in 0..256 {
+        bench.publish("late", QoS::AtLeastOnce, Some(Duration::from_secs(1))).await;
+    }
+    bench.publish("other", QoS::AtLeastOnce, Some(Duration::from_secs(9))).await;
+    assert_eq!(bench.written().len(), 256);
+    bench.now += Duration::from_secs(1);
+    assert_eq!(bench.outgoing.expiry(), Some(bench.now));
+    assert_eq!(bench.outgoing.expire(&mut bench.ids, bench.now).len(), 256);
+    assert_eq!(bench.written(), ["other"]);
+    assert_eq!(bench.outgoing.unfinished(), 1);
+    assert_eq!(bench.outgoing.in_flight.back().map(|sent| sent.id), Some(257));
+}
+
+#[tokio::test]
+async fn a_qos_2_message_that_was_given_up_is_released_on_the_next_connection() {
+    let mut bench = Bench::new(config());
+    bench.publish("late", QoS::ExactlyOnce, Some(Duration::from_secs(1))).await;
+    assert_eq!(bench.written(), ["late"]);
+    bench.now += Duration::from_secs(1);
+    bench.outgoing.expire(&mut bench.ids, bench.now);
+    bench.lost(false);
+    assert_eq!(bench.written(), ["PUBREL 1"]);
+    bench.outgoing.acknowledged(1, &mut bench.ids);
+    assert!(bench.outgoing.in_flight.is_empty());
+}
+
+#[tokio::test]
+async fn a_message_that_closes_connections_is_set_aside_tried_alone_and_given_up() {
+    let mut bench = Bench::new(config());
+    bench.publish("bad", QoS::AtLeastOnce, None).await;
+    bench.publish("good", QoS::AtLeastOnce, None).await;
+    for _ in 0..3 {
+        assert_eq!(bench.written(), ["bad", "good"]);
+        assert!(bench.lost(true).is_none());
+    }
+    assert_eq!(bench.written(), ["good"]);
+    bench.outgoing.acknowledged(2, &mut bench.ids);
+    assert_eq!(bench.is_delivered(1), Some(true));
+    assert_eq!(bench.outgoing.unfinished(), 1);
+    for closes in 4..=5 {
+        assert!(bench.written().is_empty(), "the connection has not lasted yet");
+        bench.now += Duration::from_secs(2);
+        assert_eq!(bench.written(), ["bad"]);
+        bench.publish("later", QoS::AtLeastOnce, None).await;
+        assert!(bench.written().is_empty(), "the trial is on");
+        let condemned = bench.lost(true);
+        assert_eq!(condemned.map(|entry| entry.closes), (closes == 5).then_some(5));
+        let later = bench.written();
+        assert!(!later.is_empty() && later.iter().all(|topic| topic == "later"));
+        for id in 0..20 {
+            bench.outgoing.acknowledged(id, &mut bench.ids);
+        }
+    }
+    assert_eq!(bench.outgoing.unfinished(), 0);
+}
+
+#[tokio::test]
+async fn a_message_that_was_suspected_wrongly_is_delivered() {
+    let mut bench = Bench::new(config());
+    bench.publish("good", QoS::AtLeastOnce, None).await;
+    for _ in 0..3 {
+        assert_eq!(bench.written(), ["good"]);
+        bench.lost(true);
+    }
+    for _ in 0..50 {
+        assert!(bench.written().is_empty());
+        bench.lost(true);
+    }
+    bench.now += Duration::from_secs(2);
+    assert_eq!(bench.written(), ["good"]);
+    bench.outgoing.acknowledged(1, &mut bench.ids);
+    assert_eq!(bench.is_delivered(0), Some(true));
+}
+
+#[tokio::test]
+async fn connections_that_break_otherwise_condemn_nobody() {
+    let mut bench = Bench::new(config());
+    bench.publish("good", QoS::AtLeastOnce, None).await;
+    for _ in 0..50 {
+        assert_eq!(bench.written(), ["good"]);
+        assert!(bench.lost(false).is_none());
+    }
+}
+
+#[tokio::test]
+async fn only_the_newest_health_goes_out_and_one_after_the_other() {
+    let mut bench = Bench::new(config());
+    let say = |bench: &mut Bench, text: &str| {
+        let publish = Publish::new(text.to_owned(), "x".into(), QoS::AtLeastOnce, true);
+        bench.outgoing.set_health(Entry::new(publish));
+    };
+    for index in 0..100 {
+        say(&mut bench, &index.to_string());
+    }
+    assert_eq!(bench.written(), ["99"]);
+    say(&mut bench, "a");
+    say(&mut bench, "b");
+    assert!(bench.written().is_empty());
+    bench.outgoing.acknowledged(1, &mut bench.ids);
+    assert_eq!(bench.written(), ["b"]);
+    assert_eq!(bench.outgoing.unfinished(), 0, "it is no message of the program");
+}

@@ -1,0 +1,184 @@
+use tokio::time::Instant;
+
+use super::copies::Seen;
+use super::subscriptions::{Answer, Lowered};
+use super::targets::Handed;
+use super::task::{End, Task};
+use crate::QoS;
+use crate::log::quoted;
+use crate::message::Message;
+use crate::transport::{Link, Received};
+
+/// Bytes from which on no more refusals are listed in the health of the service.
+const MAX_REASON: usize = 4096;
+
+impl Task {
+    /// Takes in a packet from the broker.
+    pub(super) fn receive(
+        &mut self,
+        received: Received,
+        link: &mut Link,
+        now: Instant,
+    ) -> Result<(), End> {
+        match received {
+            Received::Publish { id, message } => self.message(id, message, now),
+            Received::Unreadable(unreadable) => {
+                if let Some(suppressed) = self.unexpected.allow() {
+                    tracing::warn!(
+                        topic = %quoted(&unreadable.topic),
+                        suppressed,
+                        "a message was refused: {}",
+                        quoted(&unreadable.reason)
+                    );
+                }
+                let stand_in = unreadable.stand_in();
+                if unreadable.qos > QoS::AtMostOnce && self.inbox.has_room(&stand_in) {
+                    self.inbox.push(unreadable.id, stand_in, None, now);
+                }
+            }
+            Received::PubAck(id) | Received::PubComp(id) => {
+                self.outgoing.acknowledged(id, &mut self.ids);
+            }
+            Received::PubRec(id) => self.outgoing.received(id, link),
+            Received::PubRel(id) => self.inbox.release(id, link),
+            Received::SubAck { id, granted } => self.subscribed(id, &granted)?,
+            Received::UnsubAck(id) => self.subscriptions.unsubscribed(id, &mut self.ids),
+            Received::PingResp => self.outgoing.pinged(),
+            Received::Disconnect => {
+                let reason = "the broker ended the connection".to_owned();
+                return Err(End::Lost { reason, by_broker: true });
+            }
+        }
+        Ok(())
+    }
+
+    fn message(&mut self, id: u16, message: Message, now: Instant) {
+        let is_acknowledged = message.qos > QoS::AtMostOnce;
+        if is_acknowledged
+            && (self.left_to_the_broker(&message) || self.inbox.is_known(id, &message, now))
+        {
+            return;
+        }
+        let seen = self.copies.look(&message, now);
+        if let Seen::Copy(ticket) = &seen {
+            // A first one at QoS 0 may have found no room; this one promises more.
+            let is_lost = is_acknowledged && ticket.as_ref().is_some_and(|ticket| ticket.keep());
+            if !is_lost {
+                if is_acknowledged {
+                    self.inbox.push(id, message, ticket.clone(), now);
+                }
+                return;
+            }
+        }
+        let tracks_all = self.inbox.tracks_all();
+        let is_first = matches!(seen, Seen::First(_));
+        let known = (is_acknowledged || tracks_all).then(|| message.clone());
+        let tracked = known.is_some() || is_first;
+        let ticket = match self.targets.hand_on(message, tracked, self.quiesced) {
+            Handed::On(ticket) => ticket,
+            // It comes again at the next start.
+            Handed::Left => return,
+            Handed::Unhandled(message) => {
+                self.unhandled(message.topic());
+                None
+            }
+        };
+        if let Seen::First(first) = seen {
+            self.copies.expect(first, ticket.clone(), now);
+        }
+        if let Some(message) = known {
+            self.inbox.push(id, message, ticket, now);
+        }
+    }
+
+    /// Whether there is no room for a message, or for one before it. It is not acknowledged, and
+    /// comes again on the next connection.
+    fn left_to_the_broker(&mut self, message: &Message) -> bool {
+        if self.inbox.has_overflowed() {
+            return true;
+        }
+        if self.inbox.has_room(message) {
+            return false;
+        }
+        if let Some(suppressed) = self.unexpected.allow() {
+            tracing::warn!(
+                topic = %quoted(message.topic()),
+                suppressed,
+                "too much is unacknowledged: what comes now is taken from the broker on the next \
+                 connection, once the rest is done with"
+            );
+        }
+        true
+    }
+
+    /// A message that no handler takes: most likely an earlier version of the service had
+    /// subscribed to it, and the broker kept the session.
+    fn unhandled(&mut self, topic: &str) {
+        if self.subscriptions.is_external(topic) {
+            return;
+        }
+        if let Some(suppressed) = self.unexpected.allow() {
+            tracing::warn!(
+                topic = %quoted(topic),
+                suppressed,
+                "a message came that no handler takes; it is acknowledged, and what an earlier \
+                 version of this service may have subscribed to is unsubscribed"
+            );
+        }
+        self.subscriptions.drop_leftovers(topic);
+    }
+
+    fn subscribed(&mut self, id: u16, granted: &[Option<QoS>]) -> Result<(), End> {
+        let answer = self
+            .subscriptions
+            .answered(id, granted, &mut self.ids)
+            .map_err(|reason| End::Lost { reason, by_broker: false })?;
+        self.refused(answer);
+        if self.failed {
+            return Err(End::Lost {
+                reason: "a subscription was refused".into(),
+                by_broker: false,
+            });
+        }
+        Ok(())
+    }
+
+    /// Sees to what the broker has refused, or granted in part.
+    pub(super) fn refused(&mut self, Answer { refused, gone, lowered }: Answer) {
+        for target in gone {
+            self.remove(target);
+        }
+        for Lowered { filter, subscriber, asked, granted } in lowered {
+            if let Some(suppressed) = self.unexpected.allow() {
+                tracing::warn!(
+                    filter = %quoted(&filter),
+                    subscriber,
+                    asked = asked.level(),
+                    granted = granted.level(),
+                    suppressed,
+                    "the broker grants a lower quality of service than was asked for"
+                );
+            }
+        }
+        if refused.is_empty() {
+            return;
+        }
+        let mut reason = String::new();
+        for error in &refused {
+            if let Some(suppressed) = self.unexpected.allow() {
+                tracing::error!(suppressed, "{}", quoted(&error.to_string()));
+            }
+            if reason.len() < MAX_REASON {
+                let separator = if reason.is_empty() { "" } else { "; " };
+                reason.push_str(separator);
+                reason.push_str(&error.to_string());
+            }
+        }
+        if let Some(started) = self.started.take() {
+            // Whoever started the client may have given up waiting.
+            let _ = started.send(refused.into_iter().next().map_or(Ok(()), Err));
+            self.failed = true;
+        }
+        self.health.refused(reason);
+    }
+}
