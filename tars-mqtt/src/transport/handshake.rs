@@ -6,15 +6,18 @@ use bytes::Bytes;
 use rumqttc::{ConnectReturnCode, Packet};
 
 use super::codec::to_rumqttc;
-use super::dial::Dialer;
+use super::dial::{Dialer, Stream, within};
 use super::link::Link;
 use super::traffic::TrafficTap;
 use crate::QoS;
 use crate::config::Config;
 use crate::error::Refusal;
 
-/// How long opening a connection may take, from the name lookup to CONNACK.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long each step may take after the connection: TLS, WebSocket, and CONNACK.
+const STEP_LIMIT: Duration = Duration::from_secs(10);
+
+/// As long as the broker's name has other addresses, to be tried if this one stays silent.
+const STEP_LIMIT_WITH_OTHERS: Duration = Duration::from_secs(4);
 
 /// Why no connection came about.
 #[derive(Debug)]
@@ -63,23 +66,43 @@ pub(crate) async fn open(
     will: Option<LastWill>,
     tap: TrafficTap,
 ) -> Result<Opened, ConnectError> {
-    let opening = async {
-        let stream = dialer.dial().await?;
-        let mut link = Link::new(stream, config.packet_limit(), tap);
-        link.send(Packet::Connect(connect(config, will)));
-        loop {
-            if let Some(packet) =
-                link.next_raw(config.packet_limit()).map_err(ConnectError::Failed)?
-            {
-                return accepted(link, packet);
+    let mut way = dialer.route().await?;
+    loop {
+        let stream = way.next().await?;
+        let limit = if way.has_others() { STEP_LIMIT_WITH_OTHERS } else { STEP_LIMIT };
+        let introduced = async {
+            let stream = way.dress(stream, limit).await?;
+            let greeting = introduce(stream, config, will.clone(), tap.clone());
+            within(limit, "CONNECT", greeting).await
+        };
+        match introduced.await {
+            Ok(opened) => {
+                way.worked();
+                return Ok(opened);
             }
-            let driven = link.drive(true).await;
-            driven.map_err(|error| ConnectError::Unanswered(error.to_string()))?;
+            // The broker has been found, and another way leads to the same one.
+            Err(refused @ ConnectError::Refused(_)) => return Err(refused),
+            // Once no address is left, what failed at each of them is the error.
+            Err(error) => way.failed(&error),
         }
-    };
-    tokio::time::timeout(CONNECT_TIMEOUT, opening).await.unwrap_or_else(|_| {
-        Err(ConnectError::Failed(format!("no answer within {CONNECT_TIMEOUT:?}")))
-    })
+    }
+}
+
+async fn introduce(
+    stream: Box<dyn Stream>,
+    config: &Config,
+    will: Option<LastWill>,
+    tap: TrafficTap,
+) -> Result<Opened, ConnectError> {
+    let mut link = Link::new(stream, config.packet_limit(), tap);
+    link.send(Packet::Connect(connect(config, will)));
+    loop {
+        if let Some(packet) = link.next_raw(config.packet_limit()).map_err(ConnectError::Failed)? {
+            return accepted(link, packet);
+        }
+        let driven = link.drive(true).await;
+        driven.map_err(|error| ConnectError::Unanswered(error.to_string()))?;
+    }
 }
 
 fn connect(config: &Config, will: Option<LastWill>) -> rumqttc::Connect {

@@ -19,6 +19,9 @@ mod handshake;
 mod link;
 #[cfg(feature = "testing")]
 mod peer;
+mod route;
+#[cfg(test)]
+mod tests;
 #[cfg(feature = "tls")]
 mod tls;
 mod traffic;
