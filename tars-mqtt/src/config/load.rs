@@ -6,7 +6,7 @@ use super::file::ConfigFile;
 use super::problem::{ConfigError, Origin, Problem};
 use super::read::{Refusal, bounded};
 use super::redact::redact;
-use super::settings::{CLIENT_ID, SETTINGS, SOURCE_NAME, Setting, URL};
+use super::settings::{CLIENT_ID, PASSWORD_FILE, SETTINGS, SOURCE_NAME, Setting, URL};
 use super::{Config, Defaults};
 
 /// The texts that settings were given as, with their variables; later ones win.
@@ -143,7 +143,12 @@ fn report(config: &Config, given: &Given, name: &'static str, reason: String) ->
 }
 
 fn shown(setting: &Setting, text: &str) -> String {
-    if setting.name == URL { redact(text) } else { text.to_owned() }
+    match setting.name {
+        URL => redact(text),
+        // Some put the password itself there.
+        PASSWORD_FILE if !text.starts_with(['/', '.', '~']) => "***".to_owned(),
+        _ => text.to_owned(),
+    }
 }
 
 fn reason(setting: &Setting, refusal: Refusal) -> String {

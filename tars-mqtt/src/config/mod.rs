@@ -1,10 +1,12 @@
 //! What a service is told about its broker and its own behaviour: environment variables, a TOML
 //! file, the program's defaults, or setters.
 
+mod cautions;
 mod contradictions;
 mod defaults;
 mod environment;
 mod file;
+mod files;
 #[cfg(all(test, feature = "config-file"))]
 mod fuzz;
 mod load;
@@ -37,7 +39,7 @@ use secret::Secret;
 /// report all problems at once. The setters cannot fail; what they set is checked when the client
 /// or app starts.
 ///
-/// No password appears in `Debug` or `Display`.
+/// No password and no user name, which may be a token, appears in `Debug` or `Display`.
 #[derive(Debug, Clone)]
 pub struct Config {
     url: BrokerUrl,
@@ -62,7 +64,7 @@ pub struct Config {
 
 #[derive(Debug, Clone)]
 struct Login {
-    user: String,
+    user: Secret,
     password: Secret,
 }
 
@@ -178,7 +180,7 @@ impl Config {
     /// User name and, if there is one, password.
     pub(crate) fn login(&self) -> Option<(&str, Option<&str>)> {
         if let Some(login) = &self.login {
-            return Some((&login.user, Some(login.password.expose())));
+            return Some((login.user.expose(), Some(login.password.expose())));
         }
         let from_file = self.password_file.as_ref().map(|(_, password)| password);
         let password = self.url.password().or(from_file).map(Secret::expose);
@@ -275,7 +277,7 @@ impl Config {
     }
 }
 
-/// The client id and the broker: `tars-llm at mqtt://user:***@host:1883`.
+/// The client id and the broker: `tars-llm at mqtt://***@host:1883`.
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let broker = if self.wants_embedded_broker() { " (embedded broker)" } else { "" };

@@ -51,7 +51,7 @@ pub(crate) struct Network {
 }
 
 impl Dialer {
-    /// Prepares for the broker that the configuration names.
+    /// Prepares for the broker that the configuration names, and warns of what gives secrets away.
     ///
     /// # Errors
     ///
@@ -61,6 +61,7 @@ impl Dialer {
         expect(clippy::unnecessary_wraps, reason = "with TLS it fails")
     )]
     pub(crate) fn new(config: &Config) -> crate::Result<Self> {
+        config.warn_of_leaks();
         Ok(Self::Network(Arc::new(Network {
             url: config.url().clone(),
             addresses: Addresses::default(),

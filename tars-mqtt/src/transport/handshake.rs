@@ -8,7 +8,7 @@ use rumqttc::{ConnectReturnCode, Packet};
 use super::codec::to_rumqttc;
 use super::dial::{Dialer, Stream, within};
 use super::link::Link;
-use super::traffic::TrafficTap;
+use super::traffic::{TrafficTap, kind};
 use crate::QoS;
 use crate::config::Config;
 use crate::error::Refusal;
@@ -123,9 +123,10 @@ fn connect(config: &Config, will: Option<LastWill>) -> rumqttc::Connect {
 
 fn accepted(link: Link, packet: Packet) -> Result<Opened, ConnectError> {
     let Packet::ConnAck(ack) = packet else {
-        let reason =
-            "the answer to CONNECT is another packet than CONNACK: is this an MQTT broker?";
-        return Err(ConnectError::Failed(reason.to_owned()));
+        return Err(ConnectError::Failed(format!(
+            "the answer to CONNECT is a {} and no CONNACK: is this an MQTT broker?",
+            kind(&packet)
+        )));
     };
     let refusal = match ack.code {
         ConnectReturnCode::Success => {

@@ -189,7 +189,7 @@ impl Link {
 
     pub(crate) fn send(&mut self, packet: Packet) {
         match packet.write(&mut self.write, usize::MAX) {
-            Ok(_) => self.tap.show(Direction::Outgoing, || Some(without_password(packet))),
+            Ok(_) => self.tap.show(Direction::Outgoing, || Some(packet)),
             Err(error) => tracing::error!(%error, "a packet could not be encoded"),
         }
     }
@@ -201,15 +201,4 @@ impl Link {
         }
         std::future::poll_fn(|context| Pin::new(&mut self.stream).poll_shutdown(context)).await
     }
-}
-
-/// The packet as it may be shown.
-fn without_password(mut packet: Packet) -> Packet {
-    if let Packet::Connect(connect) = &mut packet
-        && let Some(login) = &mut connect.login
-        && !login.password.is_empty()
-    {
-        "***".clone_into(&mut login.password);
-    }
-    packet
 }

@@ -172,6 +172,12 @@ fn a_password_file_completes_the_user_of_the_url() {
 }
 
 #[test]
+fn a_password_in_the_place_of_its_file_is_not_shown() {
+    let line = line(&[("MQTT_URL", "mqtt://me@host"), ("MQTT_PASSWORD_FILE", "hunter2")]);
+    assert!(line.starts_with("MQTT_PASSWORD_FILE = \"***\": must be the path"), "{line}");
+}
+
+#[test]
 fn a_scheme_whose_feature_is_off_names_the_feature() {
     for (url, enabled, word) in [
         ("mqtts://host", cfg!(feature = "tls"), "cargo feature `tls`"),
@@ -209,7 +215,7 @@ fn all_problems_are_reported_at_once_in_the_order_of_the_table() {
     );
     let lines = error.to_string();
     assert_eq!(lines.lines().count(), 6);
-    assert!(lines.contains("mqtt://me:***@host:99999"));
+    assert!(lines.contains("mqtt://***@host:99999"));
     assert!(!format!("{lines} {error:?}").contains("hunter2"));
 }
 
