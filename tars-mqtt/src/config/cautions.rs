@@ -34,8 +34,7 @@ impl Config {
     }
 
     fn files_open_to_others(&self) -> Vec<(&'static str, &Path, String)> {
-        let password = self.password_file.as_ref().map(|(path, _)| path.as_path());
-        [(PASSWORD_FILE, password), (TLS_KEY_FILE, self.tls.key.as_deref())]
+        [(PASSWORD_FILE, self.password_path()), (TLS_KEY_FILE, self.tls.key.as_deref())]
             .into_iter()
             .filter_map(|(name, path)| Some((name, path?, open_to_others(path?)?)))
             .collect()

@@ -5,6 +5,7 @@ use std::io::{self, Read as _};
 use std::path::Path;
 
 /// The largest PEM file: the authorities of a whole system are a quarter of it.
+#[cfg(feature = "tls")]
 pub(crate) const PEM_BYTES: usize = 1024 * 1024;
 
 /// What some editors put before a text. No setting and no PEM file begins with it.

@@ -26,12 +26,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use defaults::Defaults;
+#[cfg(feature = "tls")]
+pub(crate) use files::{PEM_BYTES, read_file};
+pub(crate) use paths::read_password;
 pub use problem::{ConfigError, Origin, Problem};
 pub use scheme::Scheme;
+pub(crate) use secret::Secret;
 pub use url::BrokerUrl;
 
 use crate::Error;
-use secret::Secret;
 
 /// The configuration of one client.
 ///
@@ -177,12 +180,25 @@ impl Config {
         cfg!(feature = "embedded-broker") && self.url_missing
     }
 
+    /// The file that holds the password.
+    pub(crate) fn password_path(&self) -> Option<&Path> {
+        self.password_file.as_ref().map(|(path, _)| path.as_path())
+    }
+
     /// User name and, if there is one, password.
     pub(crate) fn login(&self) -> Option<(&str, Option<&str>)> {
+        self.login_with(None)
+    }
+
+    /// As [`login`](Self::login), with what the password file holds by now.
+    pub(crate) fn login_with<'a>(
+        &'a self,
+        renewed: Option<&'a Secret>,
+    ) -> Option<(&'a str, Option<&'a str>)> {
         if let Some(login) = &self.login {
             return Some((login.user.expose(), Some(login.password.expose())));
         }
-        let from_file = self.password_file.as_ref().map(|(_, password)| password);
+        let from_file = renewed.or(self.password_file.as_ref().map(|(_, password)| password));
         let password = self.url.password().or(from_file).map(Secret::expose);
         self.url.user().map(|user| (user, password))
     }

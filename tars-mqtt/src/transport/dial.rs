@@ -8,9 +8,10 @@ use tokio::net::TcpStream;
 #[cfg(feature = "testing")]
 use tokio::{io::DuplexStream, sync::mpsc};
 
+use super::files::Files;
 use super::handshake::ConnectError;
 use super::route::{Addresses, Route};
-use crate::config::{BrokerUrl, Config};
+use crate::config::{BrokerUrl, Config, Secret};
 
 /// What a connection runs over.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {
@@ -46,8 +47,7 @@ pub(crate) enum Dialer {
 pub(crate) struct Network {
     url: BrokerUrl,
     addresses: Addresses,
-    #[cfg(feature = "tls")]
-    tls: Option<Arc<rustls::ClientConfig>>,
+    files: Files,
 }
 
 impl Dialer {
@@ -56,23 +56,26 @@ impl Dialer {
     /// # Errors
     ///
     /// When the TLS files cannot be used.
-    #[cfg_attr(
-        not(feature = "tls"),
-        expect(clippy::unnecessary_wraps, reason = "with TLS it fails")
-    )]
     pub(crate) fn new(config: &Config) -> crate::Result<Self> {
         config.warn_of_leaks();
         Ok(Self::Network(Arc::new(Network {
             url: config.url().clone(),
             addresses: Addresses::default(),
-            #[cfg(feature = "tls")]
-            tls: config
-                .url()
-                .scheme()
-                .is_tls()
-                .then(|| super::tls::client_config(config))
-                .transpose()?,
+            files: Files::new(config)?,
         })))
+    }
+
+    /// The password that its file holds now, if there is such a file. It and those of TLS are read
+    /// again.
+    pub(super) async fn renewed_password(&self) -> Option<Secret> {
+        match self {
+            Self::Network(network) => {
+                network.files.renew().await;
+                network.files.password()
+            }
+            #[cfg(feature = "testing")]
+            Self::InProcess(_) => None,
+        }
     }
 
     /// The ways to the broker, to be tried one after the other.
@@ -122,7 +125,7 @@ impl Way<'_> {
     /// What lies between the stream and MQTT: TLS and WebSocket, each within the limit.
     #[cfg_attr(
         not(any(feature = "tls", feature = "websocket")),
-        expect(clippy::unused_async, reason = "with them it takes time")
+        expect(unused_variables, clippy::unused_async, reason = "with them it takes time")
     )]
     pub(super) async fn dress(
         &self,
@@ -132,10 +135,9 @@ impl Way<'_> {
         match self {
             Self::Network(network, _) => {
                 #[cfg(feature = "tls")]
-                let stream = match &network.tls {
+                let stream = match network.files.tls() {
                     Some(config) => {
-                        let secured =
-                            super::tls::connect(config.clone(), network.url.host(), stream);
+                        let secured = super::tls::connect(config, network.url.host(), stream);
                         within(limit, "TLS handshake", secured).await?
                     }
                     None => stream,

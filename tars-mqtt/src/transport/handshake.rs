@@ -10,7 +10,7 @@ use super::dial::{Dialer, Stream, within};
 use super::link::Link;
 use super::traffic::{TrafficTap, kind};
 use crate::QoS;
-use crate::config::Config;
+use crate::config::{Config, Secret};
 use crate::error::Refusal;
 
 /// How long each step may take after the connection: TLS, WebSocket, and CONNACK.
@@ -66,13 +66,15 @@ pub(crate) async fn open(
     will: Option<LastWill>,
     tap: TrafficTap,
 ) -> Result<Opened, ConnectError> {
+    let password = dialer.renewed_password().await;
     let mut way = dialer.route().await?;
     loop {
         let stream = way.next().await?;
         let limit = if way.has_others() { STEP_LIMIT_WITH_OTHERS } else { STEP_LIMIT };
         let introduced = async {
             let stream = way.dress(stream, limit).await?;
-            let greeting = introduce(stream, config, will.clone(), tap.clone());
+            let greeting = connect(config, password.as_ref(), will.clone());
+            let greeting = introduce(stream, config, greeting, tap.clone());
             within(limit, "CONNECT", greeting).await
         };
         match introduced.await {
@@ -91,11 +93,11 @@ pub(crate) async fn open(
 async fn introduce(
     stream: Box<dyn Stream>,
     config: &Config,
-    will: Option<LastWill>,
+    connect: rumqttc::Connect,
     tap: TrafficTap,
 ) -> Result<Opened, ConnectError> {
     let mut link = Link::new(stream, config.packet_limit(), tap);
-    link.send(Packet::Connect(connect(config, will)));
+    link.send(Packet::Connect(connect));
     loop {
         if let Some(packet) = link.next_raw(config.packet_limit()).map_err(ConnectError::Failed)? {
             return accepted(link, packet);
@@ -105,7 +107,8 @@ async fn introduce(
     }
 }
 
-fn connect(config: &Config, will: Option<LastWill>) -> rumqttc::Connect {
+/// The password, where there is one, takes the place of the one that was in its file at the start.
+fn connect(config: &Config, password: Option<&Secret>, will: Option<LastWill>) -> rumqttc::Connect {
     let mut connect = rumqttc::Connect::new(config.client_id());
     connect.keep_alive = u16::try_from(config.keep_alive_interval().as_secs()).unwrap_or(u16::MAX);
     connect.clean_session = config.is_clean_session();
@@ -115,7 +118,7 @@ fn connect(config: &Config, will: Option<LastWill>) -> rumqttc::Connect {
         qos: to_rumqttc(QoS::AtLeastOnce),
         retain: true,
     });
-    if let Some((user, password)) = config.login() {
+    if let Some((user, password)) = config.login_with(password) {
         connect.set_login(user, password.unwrap_or_default());
     }
     connect

@@ -13,17 +13,23 @@
 
 mod codec;
 mod dial;
+mod files;
 #[cfg(test)]
 mod fuzz;
 mod handshake;
 mod link;
 #[cfg(feature = "testing")]
 mod peer;
+#[cfg(feature = "tls")]
+mod pem;
+mod pending;
 mod route;
 #[cfg(test)]
 mod tests;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(feature = "tls")]
+mod tls_words;
 mod traffic;
 #[cfg(feature = "websocket")]
 mod websocket;

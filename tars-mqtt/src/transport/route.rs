@@ -5,10 +5,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::net::{TcpStream, lookup_host};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::handshake::ConnectError;
+use super::pending::Pending;
 
 /// How long a name may take to be looked up.
 const LOOKUP_LIMIT: Duration = Duration::from_secs(5);
@@ -31,9 +32,7 @@ const TOLD: usize = 4;
 /// What is known of a broker's addresses over its connections.
 #[derive(Default)]
 pub(super) struct Addresses {
-    /// A lookup that has not ended. It cannot be stopped, so that the next attempt waits for it and
-    /// begins no second one.
-    lookup: tokio::sync::Mutex<Option<JoinHandle<io::Result<Vec<SocketAddr>>>>>,
+    lookup: Pending<io::Result<Vec<SocketAddr>>>,
     memory: Mutex<Memory>,
 }
 
@@ -72,26 +71,19 @@ impl Addresses {
 
     #[cfg(test)]
     pub(super) async fn found(&self, addresses: Vec<SocketAddr>) {
-        *self.lookup.lock().await = Some(tokio::spawn(async { Ok(addresses) }));
+        self.lookup.set(tokio::spawn(async { Ok(addresses) })).await;
     }
 
     async fn look_up(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         if let Ok(ip) = host.parse::<IpAddr>() {
             return Ok(vec![SocketAddr::new(ip, port)]);
         }
-        let mut pending = self.lookup.lock().await;
-        let lookup = pending.get_or_insert_with(|| {
+        let begin = || {
             let host = host.to_owned();
             tokio::spawn(async move { Ok(lookup_host((host, port)).await?.collect()) })
-        });
-        let Ok(ended) = timeout(LOOKUP_LIMIT, lookup).await else {
-            return Err(io::Error::new(
-                io::ErrorKind::TimedOut,
-                format!("the lookup of the host's name did not end within {LOOKUP_LIMIT:?}"),
-            ));
         };
-        *pending = None;
-        let found: Vec<SocketAddr> = ended.map_err(io::Error::other)??;
+        let lookup = self.lookup.within(LOOKUP_LIMIT, "the lookup of the host's name", begin);
+        let found: Vec<SocketAddr> = lookup.await??;
         if found.is_empty() {
             return Err(io::Error::new(io::ErrorKind::NotFound, "the host has no address"));
         }
@@ -324,19 +316,13 @@ mod tests {
         let addresses = Addresses::default();
         let found = addresses.look_up("::1", 1883).await.unwrap();
         assert_eq!(found, ["[::1]:1883".parse().unwrap()]);
-        assert!(addresses.lookup.lock().await.is_none());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_lookup_that_hangs_is_waited_for_again_and_not_begun_again() {
+    async fn a_lookup_that_hangs_is_given_up() {
         let addresses = Addresses::default();
-        let hanging = tokio::spawn(std::future::pending());
-        let id = hanging.id();
-        *addresses.lookup.lock().await = Some(hanging);
-        for _ in 0..2 {
-            let error = addresses.look_up("broker.example", 1883).await.unwrap_err();
-            assert!(error.to_string().contains("did not end within 5s"), "{error}");
-        }
-        assert_eq!(addresses.lookup.lock().await.as_ref().unwrap().id(), id);
+        addresses.lookup.set(tokio::spawn(std::future::pending())).await;
+        let error = addresses.look_up("broker.example", 1883).await.unwrap_err();
+        assert!(error.to_string().contains("did not end within 5s"), "{error}");
     }
 }
