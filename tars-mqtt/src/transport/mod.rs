@@ -14,6 +14,8 @@
 mod codec;
 mod dial;
 mod files;
+#[cfg(feature = "websocket")]
+mod frames;
 #[cfg(test)]
 mod fuzz;
 mod handshake;
