@@ -32,6 +32,7 @@ struct Socket {
 
 impl Socket {
     /// A connection whose CONNECT has been accepted.
+    #[expect(clippy::result_large_err, reason = "the library gives the type")]
     async fn accept(listener: &TcpListener) -> Self {
         let (stream, _) = within("a connection", listener.accept()).await.unwrap();
         let with_protocol = |_: &Request, mut response: Response| {

@@ -74,8 +74,8 @@ mod tests {
         config.password_file = Some((file.path().into(), super::super::Secret::new("hunter2")));
         config.tls.key = Some(file.path().into());
         mode(0o644);
-        let named: Vec<_> = config.files_open_to_others();
-        let names: Vec<_> = named.iter().map(|(name, _, rights)| (*name, &**rights)).collect();
+        let open = config.files_open_to_others();
+        let names: Vec<_> = open.iter().map(|(name, _, rights)| (*name, &**rights)).collect();
         assert_eq!(names, [(PASSWORD_FILE, "644"), (TLS_KEY_FILE, "644")]);
         mode(0o600);
         assert!(config.files_open_to_others().is_empty());

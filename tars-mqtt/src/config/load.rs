@@ -3,6 +3,7 @@ use std::ffi::OsString;
 use super::contradictions::contradictions;
 use super::environment::Environment;
 use super::file::ConfigFile;
+use super::names::{QUOTED, is_quoted};
 use super::problem::{ConfigError, Origin, Problem};
 use super::read::{Refusal, bounded};
 use super::redact::redact;
@@ -53,7 +54,10 @@ pub(super) fn assemble(
         if let Some((text, origin)) = given.get(setting.name) {
             if let Err(refusal) = (setting.read)(&mut config, text) {
                 let shown = shown(setting, text);
-                let reason = reason(setting, refusal);
+                let mut reason = reason(setting, refusal);
+                if is_quoted(text) {
+                    reason = format!("{reason}; it {QUOTED}");
+                }
                 problems.push(Problem::new(setting.name, Some(&shown), origin.clone(), reason));
             }
         } else if file.unread || problems.iter().any(|known| known.variable() == setting.name) {

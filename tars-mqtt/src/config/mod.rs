@@ -10,6 +10,7 @@ mod files;
 #[cfg(all(test, feature = "config-file"))]
 mod fuzz;
 mod load;
+mod names;
 mod nearest;
 mod paths;
 mod problem;

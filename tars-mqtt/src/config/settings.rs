@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::read::{Refusal, boolean, seconds, whole};
 use super::url::BrokerUrl;
-use super::{Config, paths};
+use super::{Config, names, paths};
 
 /// One row of the settings table.
 pub(super) struct Setting {
@@ -69,7 +69,8 @@ pub(super) static SETTINGS: [Setting; 18] = [
         show: |c| c.client_id.clone(),
         check: |c| {
             let id = &c.client_id;
-            keeps((1..=65535).contains(&id.len()) && !id.contains(['/', '+', '#', '\0']))
+            keeps((1..=65535).contains(&id.len()) && !id.contains(['/', '+', '#', '\0']))?;
+            without_fault(id)
         },
     },
     Setting {
@@ -80,7 +81,11 @@ pub(super) static SETTINGS: [Setting; 18] = [
             Ok(())
         },
         show: |c| c.source.clone().unwrap_or_default(),
-        check: |c| keeps(c.source.as_ref().is_none_or(|name| !name.is_empty())),
+        check: |c| {
+            let Some(name) = &c.source else { return Ok(()) };
+            keeps(!name.is_empty())?;
+            without_fault(name)
+        },
     },
     Setting {
         name: "MQTT_KEEPALIVE",
@@ -205,6 +210,10 @@ fn features(config: &Config) -> Result<(), Refusal> {
 fn set<T>(place: &mut T, value: Result<T, Refusal>) -> Result<(), Refusal> {
     *place = value?;
     Ok(())
+}
+
+fn without_fault(name: &str) -> Result<(), Refusal> {
+    names::fault(name).map_or(Ok(()), |fault| Err(Refusal::Because(fault)))
 }
 
 fn keeps(rule: bool) -> Result<(), Refusal> {

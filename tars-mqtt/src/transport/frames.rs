@@ -24,6 +24,13 @@ const WRITE_CHUNK: usize = 64 * 1024;
 /// What a ping may carry (section 5.5).
 const CONTROL_BYTES: usize = 125;
 
+/// In the place of a size: it follows in two bytes, or in eight (section 5.2).
+const SHORT: u8 = 0x7e;
+const LONG: u8 = 0x7f;
+
+/// Beside the size: a mask follows it.
+const MASKED: u8 = 0x80;
+
 const CONTINUATION: u8 = 0;
 const TEXT: u8 = 1;
 const BINARY: u8 = 2;
@@ -50,8 +57,16 @@ pub(super) struct Frames {
     /// What the latest ping carried. Only that one need be answered (section 5.5.3), so that pings
     /// pile up nothing while the other side does not read.
     ping: Option<Vec<u8>>,
-    said_goodbye: bool,
-    ended: bool,
+    goodbye: Goodbye,
+}
+
+/// How far the closing handshake has come (section 5.5.1).
+#[derive(Clone, Copy, PartialEq)]
+enum Goodbye {
+    Unsaid,
+    Said,
+    /// The other side has said it, and been answered: nothing comes after it.
+    Heard,
 }
 
 /// The beginning of a frame.
@@ -73,8 +88,7 @@ impl Frames {
             out: BytesMut::new(),
             unflushed: false,
             ping: None,
-            said_goodbye: false,
-            ended: false,
+            goodbye: Goodbye::Unsaid,
         }
     }
 
@@ -91,7 +105,7 @@ impl Frames {
         loop {
             if self.out.is_empty()
                 && let Some(carried) = self.ping.take()
-                && !self.said_goodbye
+                && self.goodbye == Goodbye::Unsaid
             {
                 self.frame(PONG, &carried)?;
             }
@@ -119,13 +133,13 @@ impl Frames {
         self.out.reserve(14 + payload.len());
         self.out.extend_from_slice(&[0x80 | opcode]);
         match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
-            (Ok(len @ ..126), _) => self.out.extend_from_slice(&[0x80 | len]),
+            (Ok(len @ ..SHORT), _) => self.out.extend_from_slice(&[MASKED | len]),
             (_, Ok(len)) => {
-                self.out.extend_from_slice(&[0x80 | 126]);
+                self.out.extend_from_slice(&[MASKED | SHORT]);
                 self.out.extend_from_slice(&len.to_be_bytes());
             }
             _ => {
-                self.out.extend_from_slice(&[0x80 | 127]);
+                self.out.extend_from_slice(&[MASKED | LONG]);
                 self.out.extend_from_slice(&(payload.len() as u64).to_be_bytes());
             }
         }
@@ -172,9 +186,7 @@ impl Frames {
         match head.opcode {
             PING => self.ping = Some(carried.to_vec()),
             CLOSE => {
-                self.ended = true;
-                if !self.said_goodbye {
-                    self.said_goodbye = true;
+                if std::mem::replace(&mut self.goodbye, Goodbye::Heard) == Goodbye::Unsaid {
                     self.frame(CLOSE, carried.get(..2).unwrap_or_default())?;
                 }
                 if let Some((&[high, low], reason)) = carried.split_first_chunk()
@@ -199,15 +211,15 @@ impl Head {
         if first & 0x70 != 0 {
             return Err(invalid("a frame of an extension that was not agreed on"));
         }
-        if second & 0x80 != 0 {
+        if second & MASKED != 0 {
             return Err(invalid("a masked frame, which a server must not send"));
         }
         let (payload, len) = match second {
-            126 => match rest.first_chunk() {
+            SHORT => match rest.first_chunk() {
                 Some(size) => (u16::from_be_bytes(*size).into(), 4),
                 None => return Ok(None),
             },
-            127 => match rest.first_chunk() {
+            LONG => match rest.first_chunk() {
                 Some(size) => (u64::from_be_bytes(*size), 10),
                 None => return Ok(None),
             },
@@ -246,7 +258,7 @@ impl AsyncRead for Frames {
                 this.left -= taken as u64;
                 return Poll::Ready(Ok(()));
             }
-            let taken_in = this.left == 0 && !this.ended && this.take_in()?;
+            let taken_in = this.left == 0 && this.goodbye != Goodbye::Heard && this.take_in()?;
             // Whoever reads may have nothing of its own to write. What cannot be written now is
             // tried again when the stream has room: that wakes whoever reads.
             if (this.ping.is_some() || !this.out.is_empty() || this.unflushed)
@@ -254,7 +266,7 @@ impl AsyncRead for Frames {
             {
                 return Poll::Ready(Err(error));
             }
-            if this.ended {
+            if this.goodbye == Goodbye::Heard {
                 return Poll::Ready(Ok(()));
             }
             if !taken_in && !ready!(this.poll_fill(context))? {
@@ -272,7 +284,7 @@ impl AsyncWrite for Frames {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         ready!(this.poll_out(context))?;
-        if this.said_goodbye {
+        if this.goodbye != Goodbye::Unsaid {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         let taken = bytes.len().min(WRITE_CHUNK);
@@ -289,8 +301,8 @@ impl AsyncWrite for Frames {
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if !this.said_goodbye {
-            this.said_goodbye = true;
+        if this.goodbye == Goodbye::Unsaid {
+            this.goodbye = Goodbye::Said;
             this.frame(CLOSE, &NORMAL.to_be_bytes())?;
         }
         ready!(this.poll_out(context))?;

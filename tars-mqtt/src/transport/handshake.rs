@@ -99,12 +99,48 @@ async fn introduce(
     let mut link = Link::new(stream, config.packet_limit(), tap);
     link.send(Packet::Connect(connect));
     loop {
+        if let Some(other) = other_protocol(link.received()) {
+            return Err(ConnectError::Failed(other.to_owned()));
+        }
         if let Some(packet) = link.next_raw(config.packet_limit()).map_err(ConnectError::Failed)? {
             return accepted(link, packet);
         }
-        let driven = link.drive(true).await;
-        driven.map_err(|error| ConnectError::Unanswered(error.to_string()))?;
+        link.drive(true).await.map_err(|error| unanswered(config, &error))?;
     }
+}
+
+/// What a server speaks whose answer to CONNECT begins like this, if that is not MQTT.
+fn other_protocol(answer: &[u8]) -> Option<&'static str> {
+    // The records of TLS: an alert, or a handshake.
+    if matches!(answer, [0x15 | 0x16, 3, ..]) {
+        return Some("the server speaks TLS at this port: write mqtts:// or wss:// in MQTT_URL");
+    }
+    [
+        (
+            "HTTP/",
+            "a web server answers at this port: write another port in MQTT_URL, or ws:// if it \
+             carries MQTT over WebSocket",
+        ),
+        ("SSH-", "an SSH server answers at this port: write another one in MQTT_URL"),
+    ]
+    .into_iter()
+    .find(|(begin, _)| answer.starts_with(begin.as_bytes()))
+    .map(|(_, words)| words)
+}
+
+/// The connection ended where CONNACK should have come.
+fn unanswered(config: &Config, error: &io::Error) -> ConnectError {
+    #[cfg(feature = "tls")]
+    if config.url().scheme().is_tls() {
+        // With TLS 1.3 a server judges the client's certificate only now.
+        return ConnectError::Unanswered(super::tls_words::explained_after(error));
+    }
+    let hint = if config.url().scheme().is_tls() {
+        ""
+    } else {
+        "; where this is a port for TLS, write mqtts:// or wss:// in MQTT_URL"
+    };
+    ConnectError::Unanswered(format!("{error}{hint}"))
 }
 
 /// The password, where there is one, takes the place of the one that was in its file at the start.

@@ -118,6 +118,11 @@ impl Link {
         Ok(received)
     }
 
+    /// What has arrived and was not taken apart yet.
+    pub(super) fn received(&self) -> &[u8] {
+        &self.read
+    }
+
     /// The next packet before the session begins: the broker's answer to CONNECT.
     pub(super) fn next_raw(&mut self, max: usize) -> Result<Option<Packet>, String> {
         match Packet::read(&mut self.read, max) {

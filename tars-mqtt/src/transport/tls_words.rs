@@ -29,6 +29,14 @@ pub(super) fn explained(error: &io::Error) -> String {
     }
 }
 
+/// An error after the handshake, which seemed to have gone well.
+pub(super) fn explained_after(error: &io::Error) -> String {
+    match error.get_ref().and_then(|cause| cause.downcast_ref::<Error>()) {
+        Some(_) => format!("TLS: {}", explained(error)),
+        None => error.to_string(),
+    }
+}
+
 fn remedy(error: &Error) -> Option<String> {
     let text = match error {
         Error::InvalidMessage(_) => {
@@ -62,7 +70,8 @@ fn remedy(error: &Error) -> Option<String> {
 
 fn certificate(reason: &CertificateError) -> Option<&'static str> {
     Some(match reason {
-        CertificateError::UnknownIssuer => {
+        // The second, when an authority of the same name and another key is trusted.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             "the server's certificate is signed by nobody who is trusted here: name the \
              certificate of its authority in MQTT_TLS_CA_FILE"
         }

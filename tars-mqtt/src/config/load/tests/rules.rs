@@ -52,6 +52,33 @@ fn a_client_id_is_one_topic_level_of_1_to_65535_bytes() {
 }
 
 #[test]
+fn client_ids_and_names_with_blanks_quotes_or_newlines_are_refused_and_not_trimmed() {
+    for (variable, value) in [
+        ("MQTT_CLIENT_ID", "svc\n"),
+        ("MQTT_CLIENT_ID", " svc"),
+        ("MQTT_CLIENT_ID", "\"svc\""),
+        ("MQTT_CLIENT_ID", "s\u{7}vc"),
+        ("MQTT_SOURCE_NAME", "worker\r\n"),
+        ("MQTT_SOURCE_NAME", "'worker'"),
+        ("MQTT_URL", "mqtt://me%0A@host"),
+        ("MQTT_URL", "mqtt://%20me:x@host"),
+        ("MQTT_URL", "mqtt://\"me\"@host"),
+    ] {
+        let line = line(&[(variable, value)]);
+        assert!(line.starts_with(variable) && line.contains("remove"), "{line}");
+    }
+    for (variable, value) in [("MQTT_URL", "\"mqtt://host\""), ("MQTT_KEEPALIVE", "'60'")] {
+        let line = line(&[(variable, value)]);
+        assert!(
+            line.ends_with(
+                "it is in quotation marks, which are taken as a part of it: remove them"
+            ),
+            "{line}"
+        );
+    }
+}
+
+#[test]
 fn the_source_name_is_the_client_id_unless_given() {
     assert_eq!(loaded(&[]).source_name(), "svc");
     assert_eq!(loaded(&[("MQTT_SOURCE_NAME", "a/b")]).source_name(), "a/b");
