@@ -56,7 +56,7 @@ async fn all_problems_are_listed_at_once_and_no_password_among_them() {
         ]
     );
     assert_eq!(problems[2], r#"MQTT_KEEPALIVE = "abc": must be whole seconds from 1 to 3600"#);
-    assert!(problems[0].contains("alice:***@127.0.0.1:99999"), "{}", problems[0]);
+    assert!(problems[0].contains("mqtt://***@127.0.0.1:99999"), "{}", problems[0]);
     assert!(!problems.concat().contains("hunter2"), "{problems:?}");
 }
 

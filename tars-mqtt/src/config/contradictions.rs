@@ -1,4 +1,5 @@
 use super::Config;
+use super::names;
 use super::paths::PASSWORD_BYTES;
 use super::settings::{
     CLIENT_ID, DEDUPE_MAX_ENTRIES, DEDUPE_TTL, PASSWORD_FILE, RECONNECT_MAX_DELAY,
@@ -91,6 +92,8 @@ fn login(config: &Config, add: Add<'_>) {
     if user.is_empty() || user.len() > 65535 || user.contains('\0') {
         let reason = "must have a user name of 1 to 65535 bytes without NUL";
         add(name, name, reason.to_owned());
+    } else if let Some(fault) = names::fault(user) {
+        add(name, name, format!("has a user name that {fault}"));
     }
     if password.is_some_and(|password| password.len() > PASSWORD_BYTES) {
         add(name, name, format!("must have a password of at most {PASSWORD_BYTES} bytes"));

@@ -22,37 +22,37 @@ impl Default for Flow {
     }
 }
 
-/// Those of the settings that are about this.
-pub(super) const SETTINGS: [Setting; 4] = [
-    Setting {
-        name: "MQTT_MAX_INFLIGHT",
-        rule: "must be a whole number from 1 to 4096",
-        read: |c, text| set(&mut c.flow.max_in_flight, whole(text)),
-        show: |c| c.flow.max_in_flight.to_string(),
-        check: |c| keeps((1..=4096).contains(&c.flow.max_in_flight)),
-    },
-    Setting {
-        name: "MQTT_MAX_INFLIGHT_QOS2",
-        rule: "must be a whole number from 1 to 4096",
-        read: |c, text| set(&mut c.flow.max_in_flight_qos2, whole(text)),
-        show: |c| c.flow.max_in_flight_qos2.to_string(),
-        check: |c| keeps((1..=4096).contains(&c.flow.max_in_flight_qos2)),
-    },
-    Setting {
-        name: "MQTT_MAX_PUBLISH_ATTEMPTS",
-        rule: "must be 0 (as often as it takes), or a whole number from 3",
-        read: |c, text| set(&mut c.flow.max_publish_attempts, whole(text)),
-        show: |c| c.flow.max_publish_attempts.to_string(),
-        check: |c| keeps(!(1..3).contains(&c.flow.max_publish_attempts)),
-    },
-    Setting {
-        name: "MQTT_RESUBSCRIBE",
-        rule: BOOLEAN,
-        read: |c, text| set(&mut c.flow.resubscribe, boolean(text)),
-        show: |c| c.flow.resubscribe.to_string(),
-        check: |_| Ok(()),
-    },
-];
+pub(super) const MAX_IN_FLIGHT: Setting = Setting {
+    name: "MQTT_MAX_INFLIGHT",
+    rule: "must be a whole number from 1 to 4096",
+    read: |c, text| set(&mut c.flow.max_in_flight, whole(text)),
+    show: |c| c.flow.max_in_flight.to_string(),
+    check: |c| keeps((1..=4096).contains(&c.flow.max_in_flight)),
+};
+
+pub(super) const MAX_IN_FLIGHT_QOS2: Setting = Setting {
+    name: "MQTT_MAX_INFLIGHT_QOS2",
+    rule: "must be a whole number from 1 to 4096",
+    read: |c, text| set(&mut c.flow.max_in_flight_qos2, whole(text)),
+    show: |c| c.flow.max_in_flight_qos2.to_string(),
+    check: |c| keeps((1..=4096).contains(&c.flow.max_in_flight_qos2)),
+};
+
+pub(super) const MAX_PUBLISH_ATTEMPTS: Setting = Setting {
+    name: "MQTT_MAX_PUBLISH_ATTEMPTS",
+    rule: "must be 0 (as often as it takes), or a whole number from 3",
+    read: |c, text| set(&mut c.flow.max_publish_attempts, whole(text)),
+    show: |c| c.flow.max_publish_attempts.to_string(),
+    check: |c| keeps(!(1..3).contains(&c.flow.max_publish_attempts)),
+};
+
+pub(super) const RESUBSCRIBE: Setting = Setting {
+    name: "MQTT_RESUBSCRIBE",
+    rule: BOOLEAN,
+    read: |c, text| set(&mut c.flow.resubscribe, boolean(text)),
+    show: |c| c.flow.resubscribe.to_string(),
+    check: |_| Ok(()),
+};
 
 impl Config {
     /// QoS 1 and 2 messages that may wait for the broker's acknowledgement at the same time, from 1

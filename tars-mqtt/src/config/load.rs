@@ -3,10 +3,11 @@ use std::ffi::OsString;
 use super::contradictions::contradictions;
 use super::environment::Environment;
 use super::file::ConfigFile;
+use super::names::{QUOTED, is_quoted};
 use super::problem::{ConfigError, Origin, Problem};
 use super::read::{Refusal, bounded};
 use super::redact::redact;
-use super::settings::{CLIENT_ID, SETTINGS, SOURCE_NAME, Setting, URL};
+use super::settings::{CLIENT_ID, PASSWORD_FILE, SETTINGS, SOURCE_NAME, Setting, URL};
 use super::{Config, Defaults};
 
 /// The texts that settings were given as, with their variables; later ones win.
@@ -53,7 +54,10 @@ pub(super) fn assemble(
         if let Some((text, origin)) = given.get(setting.name) {
             if let Err(refusal) = (setting.read)(&mut config, text) {
                 let shown = shown(setting, text);
-                let reason = reason(setting, refusal);
+                let mut reason = reason(setting, refusal);
+                if is_quoted(text) {
+                    reason = format!("{reason}; it {QUOTED}");
+                }
                 problems.push(Problem::new(setting.name, Some(&shown), origin.clone(), reason));
             }
         } else if file.unread || problems.iter().any(|known| known.variable() == setting.name) {
@@ -143,7 +147,12 @@ fn report(config: &Config, given: &Given, name: &'static str, reason: String) ->
 }
 
 fn shown(setting: &Setting, text: &str) -> String {
-    if setting.name == URL { redact(text) } else { text.to_owned() }
+    match setting.name {
+        URL => redact(text),
+        // Some put the password itself there.
+        PASSWORD_FILE if !text.starts_with(['/', '.', '~']) => "***".to_owned(),
+        _ => text.to_owned(),
+    }
 }
 
 fn reason(setting: &Setting, refusal: Refusal) -> String {

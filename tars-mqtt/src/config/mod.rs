@@ -1,14 +1,17 @@
 //! What a service is told about its broker and its own behaviour: environment variables, a TOML
 //! file, the program's defaults, or setters.
 
+mod cautions;
 mod contradictions;
 mod defaults;
 mod environment;
 mod file;
+mod files;
 mod flow;
 #[cfg(all(test, feature = "config-file"))]
 mod fuzz;
 mod load;
+mod names;
 mod nearest;
 mod paths;
 mod problem;
@@ -25,12 +28,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use defaults::Defaults;
+#[cfg(feature = "tls")]
+pub(crate) use files::{PEM_BYTES, read_file};
+pub(crate) use paths::read_password;
 pub use problem::{ConfigError, Origin, Problem};
 pub use scheme::Scheme;
+pub(crate) use secret::Secret;
 pub use url::BrokerUrl;
 
 use crate::Error;
-use secret::Secret;
 
 /// The configuration of one client.
 ///
@@ -38,7 +44,7 @@ use secret::Secret;
 /// report all problems at once. The setters cannot fail; what they set is checked when the client
 /// or app starts.
 ///
-/// No password appears in `Debug` or `Display`.
+/// No password and no user name, which may be a token, appears in `Debug` or `Display`.
 #[derive(Debug, Clone)]
 pub struct Config {
     url: BrokerUrl,
@@ -64,7 +70,7 @@ pub struct Config {
 
 #[derive(Debug, Clone)]
 struct Login {
-    user: String,
+    user: Secret,
     password: Secret,
 }
 
@@ -178,12 +184,25 @@ impl Config {
         cfg!(feature = "embedded-broker") && self.url_missing
     }
 
+    /// The file that holds the password.
+    pub(crate) fn password_path(&self) -> Option<&Path> {
+        self.password_file.as_ref().map(|(path, _)| path.as_path())
+    }
+
     /// User name and, if there is one, password.
     pub(crate) fn login(&self) -> Option<(&str, Option<&str>)> {
+        self.login_with(None)
+    }
+
+    /// As [`login`](Self::login), with what the password file holds by now.
+    pub(crate) fn login_with<'a>(
+        &'a self,
+        renewed: Option<&'a Secret>,
+    ) -> Option<(&'a str, Option<&'a str>)> {
         if let Some(login) = &self.login {
-            return Some((&login.user, Some(login.password.expose())));
+            return Some((login.user.expose(), Some(login.password.expose())));
         }
-        let from_file = self.password_file.as_ref().map(|(_, password)| password);
+        let from_file = renewed.or(self.password_file.as_ref().map(|(_, password)| password));
         let password = self.url.password().or(from_file).map(Secret::expose);
         self.url.user().map(|user| (user, password))
     }
@@ -278,7 +297,7 @@ impl Config {
     }
 }
 
-/// The client id and the broker: `tars-llm at mqtt://user:***@host:1883`.
+/// The client id and the broker: `tars-llm at mqtt://***@host:1883`.
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let broker = if self.wants_embedded_broker() { " (embedded broker)" } else { "" };

@@ -1,7 +1,6 @@
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use super::files::{open, read_file};
 use super::read::Refusal;
 use super::secret::Secret;
 
@@ -10,40 +9,36 @@ pub(super) const PASSWORD_BYTES: usize = 65535;
 
 /// That the PEM file can be opened; what is in it is the TLS library's business.
 pub(super) fn readable(path: &Path) -> Result<(), Refusal> {
-    let opened = File::open(path).and_then(|file| file.metadata());
-    match opened {
-        Ok(metadata) if metadata.is_dir() => Err(because("is a directory")),
-        Ok(_) => Ok(()),
-        Err(error) => Err(because(&format!("cannot be read ({error})"))),
-    }
+    open(path).map(drop).map_err(|reason| {
+        Refusal::Because(format!("must be the path of a readable PEM file: it {reason}"))
+    })
 }
 
 pub(super) fn password(path: &str) -> Result<(PathBuf, Secret), Refusal> {
-    let refused = |reason: &str| {
-        Refusal::Because(format!("must be the path of a file that holds the password: it {reason}"))
-    };
     let path = PathBuf::from(path);
-    let bytes = read_start(&path, PASSWORD_BYTES + "\r\n".len() + 1)
-        .map_err(|error| refused(&format!("cannot be read ({error})")))?;
-    let text = String::from_utf8(bytes).map_err(|_| refused("is not UTF-8"))?;
-    let line = text.strip_suffix('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
-    let password = line.unwrap_or(&text);
-    match password.len() {
-        0 => Err(refused("is empty")),
-        1..=PASSWORD_BYTES => Ok((path, Secret::new(password))),
-        _ => Err(refused("is longer than 65535 bytes")),
+    match read_password(&path) {
+        Ok(password) => Ok((path, password)),
+        Err(reason) => Err(Refusal::Because(format!(
+            "must be the path of a file that holds the password: it {reason}"
+        ))),
     }
 }
 
-/// A path such as `/dev/zero` never ends.
-fn read_start(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(limit as u64).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-fn because(reason: &str) -> Refusal {
-    Refusal::Because(format!("must be the path of a readable PEM file: it {reason}"))
+/// The password that a file holds: all of it but one newline at its end.
+///
+/// # Errors
+///
+/// What is wrong with the file, as the end of a sentence.
+pub(crate) fn read_password(path: &Path) -> Result<Secret, String> {
+    let bytes = read_file(path, PASSWORD_BYTES + "\r\n".len())?;
+    let text = String::from_utf8(bytes).map_err(|_| "is not UTF-8")?;
+    let line = text.strip_suffix('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
+    let password = line.unwrap_or(&text);
+    match password.len() {
+        0 => Err("is empty".to_owned()),
+        1..=PASSWORD_BYTES => Ok(Secret::new(password)),
+        _ => Err(format!("is longer than {PASSWORD_BYTES} bytes")),
+    }
 }
 
 #[cfg(test)]
@@ -66,6 +61,7 @@ mod tests {
         assert_eq!(read(b"secret\r\n"), Ok("secret".to_owned()));
         assert_eq!(read(b" secret \n\n"), Ok(" secret \n".to_owned()));
         assert_eq!(read(b"secret\r"), Ok("secret\r".to_owned()));
+        assert_eq!(read(b"\xEF\xBB\xBFsecret\r\n"), Ok("secret".to_owned()));
     }
 
     #[test]
@@ -77,6 +73,8 @@ mod tests {
         assert_eq!(read(format!("{longest}\r\n").as_bytes()), Ok(longest.clone()));
         longest.push('x');
         assert!(read(longest.as_bytes()).expect_err("a refusal").contains("longer"));
+        longest.push_str("xxx");
+        assert!(read(longest.as_bytes()).expect_err("a refusal").contains("larger"));
         assert!(format!("{:?}", password("/no/such/file")).contains("cannot be read"));
         assert!(format!("{:?}", password("")).contains("cannot be read"));
     }

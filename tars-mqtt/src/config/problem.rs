@@ -80,8 +80,8 @@ impl Problem {
         self.variable
     }
 
-    /// The value that was found, if there was one that can be shown. Passwords in it are replaced
-    /// by `***`, and it is cut to 80 characters.
+    /// The value that was found, if there was one that can be shown. User name and password of
+    /// a URL are replaced by `***`, and it is cut to 80 characters.
     #[must_use]
     pub fn value(&self) -> Option<&str> {
         self.value.as_deref()

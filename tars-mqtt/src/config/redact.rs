@@ -2,7 +2,8 @@ use std::net::Ipv6Addr;
 
 use super::scheme::Scheme;
 
-/// A broker URL that may be malformed, without anything that could be a password.
+/// A broker URL that may be malformed, without anything that could be a password, or a user name,
+/// which is a secret where it is a token.
 ///
 /// What follows the last `@` is the host even where characters before it should have been
 /// percent-encoded. Before it only a scheme of ours is one: `user://secret@host` may be a user with
@@ -19,10 +20,7 @@ pub(super) fn redact(text: &str) -> String {
         _ => ("", text),
     };
     let rest = match rest.rsplit_once('@') {
-        Some((userinfo, host)) => match userinfo.split_once(':') {
-            Some((user, _)) => format!("{user}:***@{}", without_query(host)),
-            None => format!("{userinfo}@{}", without_query(host)),
-        },
+        Some((_, host)) => format!("***@{}", without_query(host)),
         None => without_query(&without_false_port(rest)),
     };
     format!("{scheme}{rest}")
@@ -45,7 +43,7 @@ fn without_false_port(rest: &str) -> String {
     match after.split_once(':') {
         None => rest.to_owned(),
         Some((_, tail)) if begins_with_port(tail) && !tail.contains(':') => rest.to_owned(),
-        Some((name, _)) => format!("{host}{name}:***"),
+        Some(_) => format!("{host}***:***"),
     }
 }
 
@@ -66,30 +64,35 @@ mod tests {
     use super::redact;
 
     #[test]
-    fn no_form_of_url_shows_its_password() {
+    fn no_form_of_url_shows_its_password_or_user_name() {
         for (found, shown) in [
-            ("mqtt://user:hunter2@host:1883", "mqtt://user:***@host:1883"),
-            ("mqtt://user:hun@ter2@host", "mqtt://user:***@host"),
-            ("mqtt://user:hun/ter2@host", "mqtt://user:***@host"),
-            ("mqtt://user:hun#ter2@host/x", "mqtt://user:***@host/x"),
-            ("mqtt://user:a://hunter2@host", "mqtt://user:***@host"),
-            ("mqtt://:hunter2@host", "mqtt://:***@host"),
-            ("user:hunter2@host", "user:***@host"),
-            ("user:a://hunter2@host", "user:***@host"),
-            ("mqtt:user:hunter2@host", "mqtt:***@host"),
-            ("user://hunter2@host:8883/", "user:***@host:8883/"),
-            ("user://hunter2://%40%@host", "user:***@host"),
-            ("http://user:hunter2@host", "http:***@host"),
-            ("mqtt://mqtt://user:hunter2@host", "mqtt://mqtt:***@host"),
-            ("mqtt://user:hunter2", "mqtt://user:***"),
-            ("mqtt://user:hunter2/host", "mqtt://user:***"),
-            ("mqtt://user:1234567", "mqtt://user:***"),
-            ("mqtt:/user:hunter2", "mqtt:***"),
-            ("mqtt://host:1883:hunter2", "mqtt://host:***"),
-            ("mqtt://[::1]:hunter2", "mqtt://[::1]:***"),
-            ("mqtt://[user:hunter2", "mqtt://[user:***"),
+            ("mqtt://user:hunter2@host:1883", "mqtt://***@host:1883"),
+            ("mqtt://user:hun@ter2@host", "mqtt://***@host"),
+            ("mqtt://user:hun/ter2@host", "mqtt://***@host"),
+            ("mqtt://user:hun#ter2@host/x", "mqtt://***@host/x"),
+            ("mqtt://user:a://hunter2@host", "mqtt://***@host"),
+            ("mqtt://:hunter2@host", "mqtt://***@host"),
+            ("mqtt://hunter2@host", "mqtt://***@host"),
+            ("mqtt://hunter2:@host", "mqtt://***@host"),
+            ("mqtt://hunter2:x-oauth-basic@ho st", "mqtt://***@ho st"),
+            ("mqtt://hunter2@", "mqtt://***@"),
+            ("hunter2@host", "***@host"),
+            ("user:hunter2@host", "***@host"),
+            ("user:a://hunter2@host", "***@host"),
+            ("mqtt:user:hunter2@host", "***@host"),
+            ("user://hunter2@host:8883/", "***@host:8883/"),
+            ("user://hunter2://%40%@host", "***@host"),
+            ("http://user:hunter2@host", "***@host"),
+            ("mqtt://mqtt://user:hunter2@host", "mqtt://***@host"),
+            ("mqtt://user:hunter2", "mqtt://***:***"),
+            ("mqtt://user:hunter2/host", "mqtt://***:***"),
+            ("mqtt://user:1234567", "mqtt://***:***"),
+            ("mqtt:/user:hunter2", "***:***"),
+            ("mqtt://host:1883:hunter2", "mqtt://***:***"),
+            ("mqtt://[::1]:hunter2", "mqtt://[::1]***:***"),
+            ("mqtt://[user:hunter2", "mqtt://***:***"),
             ("mqtt://host?password=hunter2", "mqtt://host?***"),
-            ("mqtt://user@host?password=hunter2", "mqtt://user@host?***"),
+            ("mqtt://user@host?password=hunter2", "mqtt://***@host?***"),
             ("mqtt://host:1883#hunter2", "mqtt://host:1883#***"),
         ] {
             assert_eq!(redact(found), shown);
@@ -97,13 +100,12 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_no_password_is_shown_as_it_is() {
+    fn what_holds_no_secret_is_shown_as_it_is() {
         for url in [
             "",
             "localhost",
             "localhost:1883",
             "http://host:99999/path",
-            "mqtt://user@host",
             "mqtt://::1",
             "mqtt://fe80::1:1883/",
             "mqtt://[::1]:1883/x",

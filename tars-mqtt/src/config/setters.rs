@@ -68,7 +68,7 @@ impl Config {
     /// those in the URL. Default: those in the URL.
     #[must_use]
     pub fn credentials(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
-        self.login = Some(Login { user: user.into(), password: Secret::new(password) });
+        self.login = Some(Login { user: Secret::new(user), password: Secret::new(password) });
         self.password_file = None;
         self
     }

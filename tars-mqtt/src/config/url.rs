@@ -1,7 +1,7 @@
 use std::fmt;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::percent_decode_str;
 
 use super::redact::is_scheme;
 use super::scheme::Scheme;
@@ -13,13 +13,12 @@ pub(super) const FORM: &str = "mqtt://[user[:password]@]host[:port] (or mqtts://
 /// `EMQX`, `HiveMQ`, NATS and `VerneMQ` listen here, and mosquitto takes any path.
 const WEBSOCKET_PATH: &str = "/mqtt";
 
-const USER: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
 /// Where the broker is: `mqtt://[user[:password]@]host[:port]`, and likewise `mqtts://`, `ws://` and
 /// `wss://`; the last two may end in a path, which is `/mqtt` when there is none (`ws://host/` is
-/// the root).
+/// the root), and a query.
 ///
-/// `Debug` and `Display` show `***` for the password.
+/// `Debug` and `Display` show `***` for user name and password, as either may be a secret, and for
+/// the query.
 #[derive(Clone)]
 pub struct BrokerUrl {
     scheme: Scheme,
@@ -28,6 +27,7 @@ pub struct BrokerUrl {
     host: String,
     port: u16,
     path: String,
+    query: Option<Secret>,
 }
 
 impl BrokerUrl {
@@ -40,6 +40,7 @@ impl BrokerUrl {
             host: "127.0.0.1".to_owned(),
             port: Scheme::Mqtt.default_port(),
             path: String::new(),
+            query: None,
         }
     }
 
@@ -60,10 +61,15 @@ impl BrokerUrl {
             return Err(format!("does not begin with a scheme: write {FORM}"));
         };
         let scheme = Scheme::from_name(scheme).ok_or_else(|| {
-            format!("has the scheme {scheme:?}: write mqtt, mqtts, ws or wss instead")
+            // What precedes `://` in another form than a scheme's may be a secret.
+            if rest.contains('@') {
+                "has another scheme than mqtt, mqtts, ws or wss: write one of these".to_owned()
+            } else {
+                format!("has the scheme {scheme:?}: write mqtt, mqtts, ws or wss instead")
+            }
         })?;
         let (authority, tail) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-        let path = path(scheme, tail)?;
+        let (path, query) = path_and_query(scheme, tail)?;
         let (user, password, address) = match authority.rsplit_once('@') {
             None => (None, None, authority),
             Some((login, address)) => {
@@ -73,7 +79,7 @@ impl BrokerUrl {
         };
         let (host, port) = split_address(address)?;
         let port = port.unwrap_or(scheme.default_port());
-        Ok(Self { scheme, user, password, host, port, path })
+        Ok(Self { scheme, user, password, host, port, path, query })
     }
 
     /// How the broker is spoken to.
@@ -116,20 +122,34 @@ impl BrokerUrl {
         if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() }
     }
 
-    /// The URL without user and password, as a transport takes it.
+    /// The URL without user, password and query: what can be shown of it.
     #[must_use]
     pub fn address(&self) -> String {
         format!("{}://{}:{}{}", self.scheme, self.bracketed_host(), self.port, self.path)
+    }
+
+    /// The query of a WebSocket URL, without its `?`. It may hold a secret.
+    #[must_use]
+    pub fn query(&self) -> Option<&str> {
+        self.query.as_ref().map(Secret::expose)
+    }
+
+    /// Whether the host is this machine, so that nothing that is sent there leaves it.
+    pub(super) fn is_local(&self) -> bool {
+        let host = self.host.trim_end_matches('.').to_ascii_lowercase();
+        match host.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
+            Ok(ip) => ip.is_loopback() || ip.is_unspecified(),
+            Err(_) => host == "localhost" || host.ends_with(".localhost"),
+        }
     }
 }
 
 impl fmt::Display for BrokerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let address = self.address();
-        let Some(user) = &self.user else { return f.write_str(&address) };
-        let stars = if self.password.is_some() { ":***" } else { "" };
-        let after = &address[self.scheme.name().len() + "://".len()..];
-        write!(f, "{}://{}{stars}@{after}", self.scheme, utf8_percent_encode(user, USER))
+        let login = if self.user.is_some() { "***@" } else { "" };
+        let query = if self.query.is_some() { "?***" } else { "" };
+        let Self { scheme, port, path, .. } = self;
+        write!(f, "{scheme}://{login}{}:{port}{path}{query}", self.bracketed_host())
     }
 }
 
@@ -140,34 +160,40 @@ impl fmt::Debug for BrokerUrl {
 }
 
 /// `tail` is what follows the authority: empty, or from the first `/`, `?` or `#` on.
-fn path(scheme: Scheme, tail: &str) -> Result<String, String> {
+fn path_and_query(scheme: Scheme, tail: &str) -> Result<(String, Option<Secret>), String> {
     if tail.contains('@') {
         return Err("has `@` after `/`, `?` or `#`: in a user name or password write %2F for /, \
-                    %3F for ?, %23 for # and %40 for @; in a path write %40 for @"
+                    %3F for ?, %23 for # and %40 for @; in a path or query write %40 for @"
             .to_owned());
     }
-    if let Some(mark) = tail.find(['?', '#']).and_then(|at| tail[at..].chars().next()) {
+    let forbidden: &[char] = if scheme.is_websocket() { &['#'] } else { &['?', '#'] };
+    if let Some(mark) = tail.chars().find(|mark| forbidden.contains(mark)) {
+        let what = if mark == '#' { "fragment" } else { "query" };
         return Err(format!(
-            "has a query or fragment: remove `{mark}` and what follows; write %3F for ? and %23 for \
-             # in a user name, password or path"
+            "has a {what}: remove `{mark}` and what follows; write %3F for ? and %23 for # in a \
+             user name, password or path"
         ));
     }
     if !scheme.is_websocket() {
         return match tail {
-            "" | "/" => Ok(String::new()),
+            "" | "/" => Ok((String::new(), None)),
             _ => Err(format!("has a path, and {scheme}:// has none: remove it after the host")),
         };
     }
-    if tail.is_empty() {
-        return Ok(WEBSOCKET_PATH.to_owned());
-    }
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:/%".contains(&b);
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:/?%".contains(&b);
     if !tail.bytes().all(plain) || !is_well_encoded(tail) {
-        return Err("has a path that is not plain ASCII: percent-encode all but letters, digits, \
-                    `-._~!$&'()*+,;=:` and `/`"
-            .to_owned());
+        return Err(
+            "has a path or query that is not plain ASCII: percent-encode all but letters, \
+                    digits, `-._~!$&'()*+,;=:`, `/` and `?`"
+                .to_owned(),
+        );
     }
-    Ok(tail.to_owned())
+    let (path, query) = match tail.split_once('?') {
+        Some((path, query)) => (path, Some(Secret::new(query))),
+        None => (tail, None),
+    };
+    let path = if path.is_empty() { WEBSOCKET_PATH } else { path };
+    Ok((path.to_owned(), query))
 }
 
 fn split_login(login: &str) -> Result<(String, Option<Secret>), String> {

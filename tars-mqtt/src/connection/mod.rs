@@ -65,8 +65,7 @@ impl fmt::Display for ConnectionState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TargetId(usize);
 
-/// What clients ask of the connection.
-#[derive(Debug)]
+/// What clients ask of the connection. Not to be shown: a packet may hold a login.
 pub(crate) enum Command {
     Subscribe {
         /// A number of the client's choice.

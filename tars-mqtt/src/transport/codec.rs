@@ -1,6 +1,7 @@
 use bytes::{Buf, Bytes, BytesMut};
 use rumqttc::{Packet, SubscribeReasonCode};
 
+use super::traffic::kind;
 use crate::message::Message;
 use crate::text::Text;
 use crate::{Error, QoS};
@@ -286,7 +287,7 @@ fn received(packet: Packet) -> Result<Received, String> {
         Packet::UnsubAck(ack) => Received::UnsubAck(ack.pkid),
         Packet::PingResp => Received::PingResp,
         Packet::Disconnect => Received::Disconnect,
-        other => return Err(format!("a packet that a broker never sends here: {other:?}")),
+        other => return Err(format!("a {}, which a broker never sends here", kind(&other))),
     })
 }
 
@@ -389,6 +390,16 @@ mod tests {
         };
         assert_eq!((big.id, big.topic.as_str()), (1, "big"));
         assert!(big.reason.contains("MQTT_MAX_PACKET_SIZE"));
+    }
+
+    #[test]
+    fn a_connect_that_comes_back_is_an_error_that_names_its_type_alone() {
+        let mut connect = rumqttc::Connect::new("svc");
+        connect.set_login("ghp_hunter2", "hunter2");
+        let mut bytes = BytesMut::new();
+        Packet::Connect(connect).write(&mut bytes, usize::MAX).unwrap();
+        let reason = decode(&bytes, 100).unwrap_err();
+        assert_eq!(reason, "a CONNECT, which a broker never sends here");
     }
 
     #[test]

@@ -1,13 +1,17 @@
+#[cfg(feature = "testing")]
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
 #[cfg(feature = "testing")]
 use tokio::{io::DuplexStream, sync::mpsc};
 
+use super::files::Files;
 use super::handshake::ConnectError;
-use crate::config::{BrokerUrl, Config};
+use super::route::{Addresses, Route};
+use crate::config::{BrokerUrl, Config, Secret};
 
 /// What a connection runs over.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {
@@ -42,76 +46,149 @@ pub(crate) enum Dialer {
 /// What is needed to reach a broker over the network.
 pub(crate) struct Network {
     url: BrokerUrl,
-    #[cfg(feature = "tls")]
-    tls: Option<Arc<rustls::ClientConfig>>,
+    addresses: Addresses,
+    files: Files,
 }
 
 impl Dialer {
-    /// Prepares for the broker that the configuration names.
+    /// Prepares for the broker that the configuration names, and warns of what gives secrets away.
     ///
     /// # Errors
     ///
     /// When the TLS files cannot be used.
-    #[cfg_attr(
-        not(feature = "tls"),
-        expect(clippy::unnecessary_wraps, reason = "with TLS it fails")
-    )]
     pub(crate) fn new(config: &Config) -> crate::Result<Self> {
+        config.warn_of_leaks();
         Ok(Self::Network(Arc::new(Network {
             url: config.url().clone(),
-            #[cfg(feature = "tls")]
-            tls: config
-                .url()
-                .scheme()
-                .is_tls()
-                .then(|| super::tls::client_config(config))
-                .transpose()?,
+            addresses: Addresses::default(),
+            files: Files::new(config)?,
         })))
     }
 
-    pub(super) async fn dial(&self) -> Result<Box<dyn Stream>, ConnectError> {
+    /// The password that its file holds now, if there is such a file. It and those of TLS are read
+    /// again.
+    pub(super) async fn renewed_password(&self) -> Option<Secret> {
         match self {
-            Self::Network(network) => network.dial().await,
+            Self::Network(network) => {
+                network.files.renew().await;
+                network.files.password()
+            }
+            #[cfg(feature = "testing")]
+            Self::InProcess(_) => None,
+        }
+    }
+
+    /// The ways to the broker, to be tried one after the other.
+    pub(super) async fn route(&self) -> Result<Way<'_>, ConnectError> {
+        match self {
+            Self::Network(network) => {
+                let route = network.addresses.route(network.url.host(), network.url.port());
+                Ok(Way::Network(network, route.await?))
+            }
+            #[cfg(feature = "testing")]
+            Self::InProcess(peer) => Ok(Way::InProcess(Some(peer))),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Network {
+    /// Lets the next lookup of the broker's name come to this.
+    pub(super) async fn name_stands_for(&self, addresses: Vec<std::net::SocketAddr>) {
+        self.addresses.found(addresses).await;
+    }
+}
+
+/// An attempt to reach the broker.
+pub(super) enum Way<'a> {
+    Network(&'a Network, Route<'a>),
+    /// Whoever is at the other end, until that has been tried.
+    #[cfg(feature = "testing")]
+    InProcess(Option<&'a mpsc::Sender<DuplexStream>>),
+}
+
+impl Way<'_> {
+    /// A stream to the broker at the next of its addresses. An error when none is left.
+    pub(super) async fn next(&mut self) -> Result<Box<dyn Stream>, ConnectError> {
+        match self {
+            Self::Network(_, route) => Ok(Box::new(route.connect().await?)),
             #[cfg(feature = "testing")]
             Self::InProcess(peer) => {
-                let (ours, theirs) = tokio::io::duplex(256 * 1024);
                 let gone = || io::Error::from(io::ErrorKind::ConnectionRefused);
-                peer.send(theirs).await.map_err(|_| gone())?;
+                let (ours, theirs) = tokio::io::duplex(256 * 1024);
+                peer.take().ok_or_else(gone)?.send(theirs).await.map_err(|_| gone())?;
                 Ok(Box::new(ours))
             }
         }
     }
-}
 
-impl Network {
-    async fn dial(&self) -> Result<Box<dyn Stream>, ConnectError> {
-        let stream: Box<dyn Stream> = Box::new(tcp(self.url.host(), self.url.port()).await?);
-        #[cfg(feature = "tls")]
-        let stream = match &self.tls {
-            Some(config) => super::tls::connect(config.clone(), self.url.host(), stream).await?,
-            None => stream,
-        };
-        #[cfg(feature = "websocket")]
-        let stream = if self.url.scheme().is_websocket() {
-            super::websocket::connect(&self.url, stream).await?
-        } else {
-            stream
-        };
-        Ok(stream)
-    }
-}
-
-async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
-    let mut last = None;
-    for address in lookup_host((host, port)).await? {
-        match TcpStream::connect(address).await {
-            Ok(stream) => {
-                // Nagle's algorithm against delayed acknowledgements costs 40 ms a round trip.
-                stream.set_nodelay(true)?;
-                return Ok(stream);
+    /// What lies between the stream and MQTT: TLS and WebSocket, each within the limit.
+    #[cfg_attr(
+        not(any(feature = "tls", feature = "websocket")),
+        expect(unused_variables, clippy::unused_async, reason = "with them it takes time")
+    )]
+    pub(super) async fn dress(
+        &self,
+        stream: Box<dyn Stream>,
+        limit: Duration,
+    ) -> Result<Box<dyn Stream>, ConnectError> {
+        match self {
+            Self::Network(network, _) => {
+                #[cfg(feature = "tls")]
+                let stream = match network.files.tls() {
+                    Some(config) => {
+                        let secured = super::tls::connect(config, network.url.host(), stream);
+                        within(limit, "TLS handshake", secured).await?
+                    }
+                    None => stream,
+                };
+                #[cfg(feature = "websocket")]
+                let stream = if network.url.scheme().is_websocket() {
+                    let framed = super::websocket::connect(&network.url, stream);
+                    within(limit, "WebSocket handshake", framed).await?
+                } else {
+                    stream
+                };
+                Ok(stream)
             }
-            Err(error) => last = Some(error),
+            #[cfg(feature = "testing")]
+            Self::InProcess(_) => Ok(stream),
         }
     }
-    Err(last.unwrap_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the host has no address")))
+
+    /// Whether the broker has more addresses, to be tried if this one is of no use.
+    pub(super) fn has_others(&self) -> bool {
+        match self {
+            Self::Network(_, route) => route.has_others(),
+            #[cfg(feature = "testing")]
+            Self::InProcess(_) => false,
+        }
+    }
+
+    pub(super) fn worked(self) {
+        match self {
+            Self::Network(_, route) => route.worked(),
+            #[cfg(feature = "testing")]
+            Self::InProcess(_) => {}
+        }
+    }
+
+    pub(super) fn failed(&mut self, error: &ConnectError) {
+        match self {
+            Self::Network(_, route) => route.failed(error),
+            #[cfg(feature = "testing")]
+            Self::InProcess(_) => {}
+        }
+    }
+}
+
+/// A step of opening a connection, with the time that it may take.
+pub(super) async fn within<T>(
+    limit: Duration,
+    step: &str,
+    future: impl Future<Output = Result<T, ConnectError>>,
+) -> Result<T, ConnectError> {
+    tokio::time::timeout(limit, future).await.unwrap_or_else(|_| {
+        Err(ConnectError::Failed(format!("no answer to the {step} within {limit:?}")))
+    })
 }

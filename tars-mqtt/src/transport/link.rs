@@ -19,12 +19,18 @@ const READ_CHUNK: usize = 32 * 1024;
 /// Unsent bytes from which on nothing more is taken from the outbox.
 const WRITE_LIMIT: usize = 64 * 1024;
 
+/// Unsent bytes beyond those of a message from which on nothing more is read: what is read is answered,
+/// and a broker that goes on sending without reading the answers must not fill the memory with them.
+const ANSWERS_LIMIT: usize = 1024 * 1024;
+
 /// An open connection: bytes in, bytes out, packets between them.
 pub(crate) struct Link {
     stream: Box<dyn Stream>,
     decoder: Decoder,
     read: BytesMut,
     write: BytesMut,
+    /// Unsent bytes from which on nothing more is read.
+    unread_from: usize,
     /// Bytes were handed to the stream that it may hold back until it is flushed.
     unflushed: bool,
     /// Bytes handed to the stream in all.
@@ -52,6 +58,7 @@ impl Link {
             decoder: Decoder::new(max_packet_size),
             read: BytesMut::new(),
             write: BytesMut::new(),
+            unread_from: WRITE_LIMIT + max_packet_size + ANSWERS_LIMIT,
             unflushed: false,
             written: 0,
             tap,
@@ -98,7 +105,7 @@ impl Link {
         if self.unflushed && Pin::new(&mut self.stream).poll_flush(context)?.is_ready() {
             self.unflushed = false;
         }
-        if reading {
+        if reading && self.write.len() < self.unread_from {
             match self.poll_read(context) {
                 Poll::Ready(Ok(0)) => {
                     return Poll::Ready(Err(io::Error::new(
@@ -127,6 +134,11 @@ impl Link {
             self.tap.show(Direction::Incoming, || shown(received));
         }
         Ok(received)
+    }
+
+    /// What has arrived and was not taken apart yet.
+    pub(super) fn received(&self) -> &[u8] {
+        &self.read
     }
 
     /// The next packet before the session begins: the broker's answer to CONNECT.
@@ -212,7 +224,7 @@ impl Link {
 
     pub(crate) fn send(&mut self, packet: Packet) {
         match packet.write(&mut self.write, usize::MAX) {
-            Ok(_) => self.tap.show(Direction::Outgoing, || Some(without_password(packet))),
+            Ok(_) => self.tap.show(Direction::Outgoing, || Some(packet)),
             Err(error) => tracing::error!(%error, "a packet could not be encoded"),
         }
     }
@@ -226,13 +238,38 @@ impl Link {
     }
 }
 
-/// The packet as it may be shown.
-fn without_password(mut packet: Packet) -> Packet {
-    if let Packet::Connect(connect) = &mut packet
-        && let Some(login) = &mut connect.login
-        && !login.password.is_empty()
-    {
-        "***".clone_into(&mut login.password);
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_more_is_read_of_a_broker_that_takes_no_answers() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let connecting = TcpStream::connect(listener.local_addr().unwrap());
+        let (client, accepted) = tokio::join!(connecting, listener.accept());
+        let mut broker = accepted.unwrap().0;
+        let mut link = Link::new(Box::new(client.unwrap()), 1024, TrafficTap::default());
+        // Until neither the system nor the link takes more.
+        let piece = [0x40, 2, 0, 1].repeat(16 * 1024);
+        let flooding = tokio::spawn(async move { while broker.write_all(&piece).await.is_ok() {} });
+        let moment = Duration::from_millis(300);
+        let bound = WRITE_LIMIT + 1024 + ANSWERS_LIMIT + 100 * 2 * READ_CHUNK;
+        while let Ok(read) = tokio::time::timeout(moment, link.drive(true)).await {
+            read.unwrap();
+            // What one read of its chunk brings is answered still.
+            assert!(link.write.len() < bound, "{}", link.write.len());
+            while let Some(received) = link.next().unwrap() {
+                assert!(matches!(received, Received::PubAck(1)));
+                for _ in 0..100 {
+                    link.acknowledge(Ack::Publish(1));
+                }
+            }
+        }
+        flooding.abort();
     }
-    packet
 }

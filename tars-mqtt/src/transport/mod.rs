@@ -13,6 +13,9 @@
 
 mod codec;
 mod dial;
+mod files;
+#[cfg(feature = "websocket")]
+mod frames;
 #[cfg(test)]
 mod fuzz;
 mod handshake;
@@ -20,7 +23,15 @@ mod link;
 #[cfg(feature = "testing")]
 mod peer;
 #[cfg(feature = "tls")]
+mod pem;
+mod pending;
+mod route;
+#[cfg(test)]
+mod tests;
+#[cfg(feature = "tls")]
 mod tls;
+#[cfg(feature = "tls")]
+mod tls_words;
 mod traffic;
 #[cfg(feature = "websocket")]
 mod websocket;

@@ -20,8 +20,42 @@ pub enum Direction {
 pub struct Traffic {
     /// Which way it went.
     pub direction: Direction,
-    /// The packet, in the types of rumqttc.
+    /// The packet, in the types of rumqttc; a CONNECT with `***` for user name and password.
     pub packet: Packet,
+}
+
+/// The type of a packet. Nothing else of one is ever logged: a CONNECT holds the login.
+pub(super) fn kind(packet: &Packet) -> &'static str {
+    match packet {
+        Packet::Connect(_) => "CONNECT",
+        Packet::ConnAck(_) => "CONNACK",
+        Packet::Publish(_) => "PUBLISH",
+        Packet::PubAck(_) => "PUBACK",
+        Packet::PubRec(_) => "PUBREC",
+        Packet::PubRel(_) => "PUBREL",
+        Packet::PubComp(_) => "PUBCOMP",
+        Packet::Subscribe(_) => "SUBSCRIBE",
+        Packet::SubAck(_) => "SUBACK",
+        Packet::Unsubscribe(_) => "UNSUBSCRIBE",
+        Packet::UnsubAck(_) => "UNSUBACK",
+        Packet::PingReq => "PINGREQ",
+        Packet::PingResp => "PINGRESP",
+        Packet::Disconnect => "DISCONNECT",
+    }
+}
+
+/// The packet as it may be shown: a user name may be a secret as much as a password.
+fn without_login(mut packet: Packet) -> Packet {
+    if let Packet::Connect(connect) = &mut packet
+        && let Some(login) = &mut connect.login
+    {
+        for part in [&mut login.username, &mut login.password] {
+            if !part.is_empty() {
+                "***".clone_into(part);
+            }
+        }
+    }
+    packet
 }
 
 /// The filters that a packet subscribes to.
@@ -69,7 +103,25 @@ impl TrafficTap {
             && audience.is_there()
             && let Some(packet) = packet()
         {
-            audience.show(Traffic { direction, packet });
+            audience.show(Traffic { direction, packet: without_login(packet) });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_is_shown_to_no_watcher_whichever_way_it_goes() {
+        let tap = TrafficTap::default();
+        let mut watcher = tap.watch();
+        for direction in [Direction::Outgoing, Direction::Incoming] {
+            let mut connect = rumqttc::Connect::new("svc");
+            connect.set_login("ghp_hunter2", "hunter2");
+            tap.show(direction, || Some(Packet::Connect(connect)));
+            let shown = format!("{:?}", watcher.try_recv().unwrap());
+            assert!(shown.contains("***") && !shown.contains("hunter2"), "{shown}");
         }
     }
 }

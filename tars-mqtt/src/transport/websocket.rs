@@ -2,17 +2,17 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf as _, Bytes};
-use futures_util::{Sink as _, Stream as _};
+use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Error as WsError;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
-use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
 use super::dial::Stream;
+use super::frames::Frames;
 use super::handshake::ConnectError;
 use crate::config::BrokerUrl;
+use crate::log::quoted;
 
 /// Speaks MQTT inside WebSocket frames (section 6): binary ones, of the subprotocol `mqtt`.
 pub(super) async fn connect(
@@ -20,89 +20,109 @@ pub(super) async fn connect(
     stream: Box<dyn Stream>,
 ) -> Result<Box<dyn Stream>, ConnectError> {
     const PROTOCOL: &str = "Sec-WebSocket-Protocol";
-    let failed = |error: WsError| ConnectError::Failed(format!("WebSocket: {error}"));
-    let mut request = url.address().into_client_request().map_err(failed)?;
+    let address = match url.query() {
+        Some(query) => format!("{}?{query}", url.address()),
+        None => url.address(),
+    };
+    let request = address.into_client_request();
+    let mut request = request.map_err(|error| failed(url, &error))?;
     request.headers_mut().insert(PROTOCOL, HeaderValue::from_static("mqtt"));
-    let (socket, response) =
-        tokio_tungstenite::client_async(request, stream).await.map_err(failed)?;
+    let (socket, response) = tokio_tungstenite::client_async(request, Greeting::new(stream))
+        .await
+        .map_err(|error| failed(url, &error))?;
     if response.headers().get(PROTOCOL).is_none_or(|protocol| protocol != "mqtt") {
         return Err(ConnectError::Failed(
             "WebSocket: the server does not speak the subprotocol `mqtt` at this path".to_owned(),
         ));
     }
-    Ok(Box::new(Frames { socket, arrived: Bytes::new() }))
+    let Greeting { stream, rest, .. } = socket.into_inner();
+    Ok(Box::new(Frames::new(stream, rest)))
 }
 
-/// The bytes inside the frames, without their borders (MQTT-6.0.0-2).
-struct Frames {
-    socket: WebSocketStream<Box<dyn Stream>>,
-    arrived: Bytes,
+fn failed(url: &BrokerUrl, error: &WsError) -> ConnectError {
+    let hint = match error {
+        WsError::Http(response) => match response.status().as_u16() {
+            401 | 403 => "; the server asks for a login or does not grant this one",
+            404 => "; the path in MQTT_URL may be another one, /mqtt is usual",
+            300..=399 => "; the server is another one, which is not followed: write it in MQTT_URL",
+            _ => "; the port in MQTT_URL may be one for something else",
+        },
+        WsError::Io(_) | WsError::Protocol(_) | WsError::HttpFormat(_)
+            if !url.scheme().is_tls() =>
+        {
+            "; where this is a port for TLS, write wss:// in MQTT_URL, and where it is one for MQTT \
+             without WebSocket, mqtt://"
+        }
+        _ => "",
+    };
+    ConnectError::Failed(format!("WebSocket: {}{hint}", quoted(&error.to_string())))
 }
 
-impl Stream for Frames {
-    fn acknowledge_at_once(&self) {
-        self.socket.get_ref().acknowledge_at_once();
+/// A stream during the handshake, which hands on the server's answer and nothing that follows: what
+/// has arrived behind it belongs to the frames.
+struct Greeting {
+    stream: Box<dyn Stream>,
+    /// What has arrived and was not handed on.
+    rest: BytesMut,
+    /// The last byte that was handed on, carriage returns aside, was the end of a line.
+    at_line_start: bool,
+}
+
+impl Greeting {
+    fn new(stream: Box<dyn Stream>) -> Self {
+        Self { stream, rest: BytesMut::new(), at_line_start: false }
+    }
+
+    /// How many of the bytes in hand go up to the next empty line, which may end the answer.
+    fn up_to_an_empty_line(&mut self, limit: usize) -> usize {
+        for (index, byte) in self.rest.iter().take(limit).enumerate() {
+            match byte {
+                b'\n' if std::mem::replace(&mut self.at_line_start, true) => {
+                    self.at_line_start = false;
+                    return index + 1;
+                }
+                b'\n' | b'\r' => {}
+                _ => self.at_line_start = false,
+            }
+        }
+        self.rest.len().min(limit)
     }
 }
 
-fn broken(error: WsError) -> io::Error {
-    match error {
-        WsError::Io(error) => error,
-        other => io::Error::other(other),
-    }
-}
-
-impl AsyncRead for Frames {
+impl AsyncRead for Greeting {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        while self.arrived.is_empty() {
-            match ready!(Pin::new(&mut self.socket).poll_next(context)) {
-                Some(Ok(Message::Binary(bytes))) => self.arrived = bytes,
-                Some(Ok(Message::Text(_))) => {
-                    return Poll::Ready(Err(io::Error::new(
-                        io::ErrorKind::InvalidData,
-                        "a text frame, which MQTT forbids",
-                    )));
-                }
-                Some(Ok(Message::Close(_))) | None => return Poll::Ready(Ok(())),
-                Some(Ok(_)) => {}
-                Some(Err(WsError::ConnectionClosed | WsError::AlreadyClosed)) => {
-                    return Poll::Ready(Ok(()));
-                }
-                Some(Err(error)) => return Poll::Ready(Err(broken(error))),
-            }
+        let this = self.get_mut();
+        if this.rest.is_empty() {
+            let mut chunk = [0; 1024];
+            let mut read = ReadBuf::new(&mut chunk);
+            ready!(Pin::new(&mut this.stream).poll_read(context, &mut read))?;
+            this.rest.extend_from_slice(read.filled());
         }
-        let taken = buffer.remaining().min(self.arrived.len());
-        buffer.put_slice(&self.arrived[..taken]);
-        self.arrived.advance(taken);
+        let handed_on = this.up_to_an_empty_line(buffer.remaining());
+        buffer.put_slice(&this.rest[..handed_on]);
+        this.rest.advance(handed_on);
         Poll::Ready(Ok(()))
     }
 }
 
-impl AsyncWrite for Frames {
+impl AsyncWrite for Greeting {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let mut socket = Pin::new(&mut self.socket);
-        ready!(socket.as_mut().poll_ready(context)).map_err(broken)?;
-        let frame = Message::Binary(Bytes::copy_from_slice(bytes));
-        socket.start_send(frame).map_err(broken)?;
-        Poll::Ready(Ok(bytes.len()))
+        Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(context).map_err(broken)
+        Pin::new(&mut self.stream).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match ready!(Pin::new(&mut self.socket).poll_close(context)) {
-            Ok(()) | Err(WsError::ConnectionClosed | WsError::AlreadyClosed) => Poll::Ready(Ok(())),
-            Err(error) => Poll::Ready(Err(broken(error))),
-        }
+        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }

@@ -5,19 +5,36 @@ use toml::de::{DeTable, DeValue};
 
 use super::ConfigFile;
 use crate::config::environment::CONFIG_FILE;
+use crate::config::files::{open_to_others, read_file};
 use crate::config::nearest::nearest;
 use crate::config::problem::{Origin, Problem};
-use crate::config::settings::{PREFIX, SETTINGS, Setting};
+use crate::config::settings::{PASSWORD_FILE, PREFIX, SETTINGS, Setting, URL};
 
 const TABLE: &str = "mqtt";
 
+/// Far more than all settings take.
+const FILE_BYTES: usize = 1024 * 1024;
+
 impl ConfigFile {
     pub(super) fn take(&mut self, path: &str) -> Result<(), String> {
-        let read = match std::fs::read_to_string(path) {
-            Ok(text) => table(&text).map(|root| self.take_root(&root)),
-            Err(error) => Err(error.to_string()),
-        };
-        read.map_err(|reason| format!("must be the path of a TOML file: {reason}"))
+        let read = read_file(path.as_ref(), FILE_BYTES)
+            .and_then(|bytes| String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned()))
+            .map_err(|reason| format!("it {reason}"))
+            .and_then(|text| table(&text).map(|root| self.take_root(&root)));
+        read.map_err(|reason| format!("must be the path of a TOML file: {reason}"))?;
+        let is = |wanted: &str| self.values.iter().find(|(name, _)| *name == wanted);
+        // Beside a password file the user name of the URL is no secret.
+        if is(URL).is_some_and(|(_, url)| url.contains('@'))
+            && is(PASSWORD_FILE).is_none()
+            && let Some(rights) = open_to_others(path.as_ref())
+        {
+            self.warnings.push(format!(
+                "{} holds a login in its url and can be read or changed by others than its \
+                 owner (rights {rights}): take that from them (chmod 600)",
+                self.shown_path()
+            ));
+        }
+        Ok(())
     }
 
     fn take_root(&mut self, root: &DeTable<'_>) {
@@ -25,7 +42,7 @@ impl ConfigFile {
             if SETTINGS.iter().any(|setting| is_key_of(key, setting)) {
                 self.warnings.push(format!(
                     "{} has the setting {key} outside of its [{TABLE}] table, where it is ignored",
-                    self.path.display()
+                    self.shown_path()
                 ));
             }
         }
@@ -39,7 +56,7 @@ impl ConfigFile {
             )),
             None => self.warnings.push(format!(
                 "{} has no [{TABLE}] table, so nothing is configured there",
-                self.path.display()
+                self.shown_path()
             )),
         }
     }
@@ -73,9 +90,14 @@ impl ConfigFile {
             self.warnings.push(format!(
                 "{} in [{TABLE}] of {} is not a setting; did you mean {known}?",
                 key.escape_debug(),
-                self.path.display()
+                self.shown_path()
             ));
         }
+    }
+
+    /// On one line, whatever the path is.
+    fn shown_path(&self) -> String {
+        self.path.display().to_string().escape_debug().to_string()
     }
 
     fn add(&mut self, setting: &Setting, reason: String) {

@@ -102,6 +102,10 @@ fn what_cannot_be_read_says_what_to_write() {
         ("mqtt://bücher", "xn--"),
         ("mqtt://host?x=1", "remove `?`"),
         ("ws://host/mqtt#x", "remove `#`"),
+        ("ws://host/mqtt?x#y", "remove `#`"),
+        ("ws://host/mqtt?x=ä", "plain ASCII"),
+        ("ws://host/mqtt?x=%2", "plain ASCII"),
+        ("ws://host/mqtt?x=a@b", "write %40 for @"),
         ("mqtt://u:a/b@host", "write %2F for /"),
         ("ws://u:80/b@host", "write %2F for /"),
         ("mqtt://u:a#b@host", "%23 for #"),
@@ -120,13 +124,46 @@ fn what_cannot_be_read_says_what_to_write() {
 }
 
 #[test]
-fn neither_debug_nor_display_show_the_password() {
-    let url = parse("mqtt://us%40er:hunter2@host");
-    assert_eq!(url.to_string(), "mqtt://us%40er:***@host:1883");
-    assert_eq!(format!("{url:?}"), "BrokerUrl(mqtt://us%40er:***@host:1883)");
-    assert_eq!(parse("wss://u@[::1]/x").to_string(), "wss://u@[::1]:443/x");
+fn neither_debug_nor_display_show_user_password_or_query() {
+    for text in [
+        "mqtt://us%40er:hunter2@host",
+        "mqtt://ghp_hunter2@host",
+        "mqtt://ghp_hunter2:@host",
+        "mqtt://ghp_hunter2:x-oauth-basic@host",
+    ] {
+        let url = parse(text);
+        assert_eq!(url.to_string(), "mqtt://***@host:1883");
+        assert_eq!(format!("{url:?}"), "BrokerUrl(mqtt://***@host:1883)");
+        assert_eq!(url.address(), "mqtt://host:1883");
+    }
+    assert_eq!(parse("wss://u@[::1]/x").to_string(), "wss://***@[::1]:443/x");
     assert_eq!(parse("ws://host").to_string(), "ws://host:80/mqtt");
-    assert_eq!(url.address(), "mqtt://host:1883");
+    assert_eq!(parse("ws://host/a?key=hunter2").to_string(), "ws://host:80/a?***");
+}
+
+#[test]
+fn a_websocket_url_may_have_a_query() {
+    for (text, path, query) in [
+        ("ws://host/mqtt?x=1&y=%20", "/mqtt", Some("x=1&y=%20")),
+        ("wss://host?x=a/b?c", "/mqtt", Some("x=a/b?c")),
+        ("ws://u:p@host:81/?", "/", Some("")),
+        ("ws://host/mqtt", "/mqtt", None),
+    ] {
+        let url = parse(text);
+        assert_eq!((url.path(), url.query()), (path, query), "{text}");
+        assert!(!url.address().contains('?'), "{text}");
+    }
+}
+
+#[test]
+fn a_host_of_this_machine_is_known_as_one() {
+    for host in ["localhost", "LOCALHOST.", "a.localhost", "127.1.2.3", "[::1]", "0.0.0.0"] {
+        assert!(parse(&format!("mqtt://{host}")).is_local(), "{host}");
+    }
+    assert!(parse("mqtt://[::ffff:127.0.0.1]").is_local());
+    for host in ["localhost.example", "notlocalhost", "10.0.0.1", "[fe80::1]", "128.0.0.1"] {
+        assert!(!parse(&format!("mqtt://{host}")).is_local(), "{host}");
+    }
 }
 
 #[test]

@@ -169,3 +169,18 @@ fn a_syntax_error_names_the_line_and_does_not_quote_it() {
         assert!(shown.contains(": line ") && !shown.contains("hunter2"), "{shown}");
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn a_file_with_a_login_that_others_may_read_is_warned_about() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let file = Scratch::new(b"[mqtt]\nurl = 'mqtt://me:hunter2@host'\nclient_id = 'svc'\n");
+    let warnings = |mode| {
+        std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+        let config = only(&[("TARS_MQTT_CONFIG", file.path())], Defaults::default());
+        config.expect("a valid configuration").warnings().to_vec()
+    };
+    let [warning] = &warnings(0o644)[..] else { panic!("one warning") };
+    assert!(warning.contains("(rights 644)") && !warning.contains("hunter2"), "{warning}");
+    assert!(warnings(0o600).is_empty());
+}

@@ -52,6 +52,33 @@ fn a_client_id_is_one_topic_level_of_1_to_65535_bytes() {
 }
 
 #[test]
+fn client_ids_and_names_with_blanks_quotes_or_newlines_are_refused_and_not_trimmed() {
+    for (variable, value) in [
+        ("MQTT_CLIENT_ID", "svc\n"),
+        ("MQTT_CLIENT_ID", " svc"),
+        ("MQTT_CLIENT_ID", "\"svc\""),
+        ("MQTT_CLIENT_ID", "s\u{7}vc"),
+        ("MQTT_SOURCE_NAME", "worker\r\n"),
+        ("MQTT_SOURCE_NAME", "'worker'"),
+        ("MQTT_URL", "mqtt://me%0A@host"),
+        ("MQTT_URL", "mqtt://%20me:x@host"),
+        ("MQTT_URL", "mqtt://\"me\"@host"),
+    ] {
+        let line = line(&[(variable, value)]);
+        assert!(line.starts_with(variable) && line.contains("remove"), "{line}");
+    }
+    for (variable, value) in [("MQTT_URL", "\"mqtt://host\""), ("MQTT_KEEPALIVE", "'60'")] {
+        let line = line(&[(variable, value)]);
+        assert!(
+            line.ends_with(
+                "it is in quotation marks, which are taken as a part of it: remove them"
+            ),
+            "{line}"
+        );
+    }
+}
+
+#[test]
 fn the_source_name_is_the_client_id_unless_given() {
     assert_eq!(loaded(&[]).source_name(), "svc");
     assert_eq!(loaded(&[("MQTT_SOURCE_NAME", "a/b")]).source_name(), "a/b");
@@ -172,6 +199,12 @@ fn a_password_file_completes_the_user_of_the_url() {
 }
 
 #[test]
+fn a_password_in_the_place_of_its_file_is_not_shown() {
+    let line = line(&[("MQTT_URL", "mqtt://me@host"), ("MQTT_PASSWORD_FILE", "hunter2")]);
+    assert!(line.starts_with("MQTT_PASSWORD_FILE = \"***\": must be the path"), "{line}");
+}
+
+#[test]
 fn a_scheme_whose_feature_is_off_names_the_feature() {
     for (url, enabled, word) in [
         ("mqtts://host", cfg!(feature = "tls"), "cargo feature `tls`"),
@@ -209,7 +242,7 @@ fn all_problems_are_reported_at_once_in_the_order_of_the_table() {
     );
     let lines = error.to_string();
     assert_eq!(lines.lines().count(), 6);
-    assert!(lines.contains("mqtt://me:***@host:99999"));
+    assert!(lines.contains("mqtt://***@host:99999"));
     assert!(!format!("{lines} {error:?}").contains("hunter2"));
 }
 
