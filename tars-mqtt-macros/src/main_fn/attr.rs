@@ -7,8 +7,16 @@ use crate::errors::Errors;
 use crate::options::{Arguments, Given, known};
 use crate::value;
 
-const OPTIONS: [&str; 7] =
-    ["client_id", "source", "health", "heartbeat", "dedupe", "flavor", "worker_threads"];
+const OPTIONS: [&str; 8] = [
+    "client_id",
+    "source",
+    "health",
+    "heartbeat",
+    "dedupe",
+    "dedupe_key",
+    "flavor",
+    "worker_threads",
+];
 
 /// What `#[tars_mqtt::main]` says.
 #[derive(Default)]
@@ -18,6 +26,8 @@ pub(super) struct Options {
     pub(super) health: Option<bool>,
     pub(super) heartbeat: Option<Limit>,
     pub(super) dedupe: Option<Limit>,
+    /// A variant of the runtime's `DedupeKey`.
+    pub(super) dedupe_key: Option<&'static str>,
     pub(super) current_thread: bool,
     pub(super) worker_threads: Option<u64>,
 }
@@ -41,6 +51,10 @@ impl Options {
             "health" => self.health = Some(value::flag(given)?),
             "heartbeat" => self.heartbeat = Some(heartbeat(given)?),
             "dedupe" => self.dedupe = Some(value::duration_or_off(given, "30s")?),
+            "dedupe_key" => {
+                let choices = [("full", "Full"), ("tars", "Tars")];
+                self.dedupe_key = Some(value::choice(given, &choices)?);
+            }
             "flavor" => {
                 let choices = [("multi_thread", false), ("current_thread", true)];
                 self.current_thread = value::choice(given, &choices)?;

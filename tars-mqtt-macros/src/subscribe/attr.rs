@@ -8,7 +8,7 @@ use crate::errors::Errors;
 use crate::options::{Arguments, Given, known};
 use crate::value::{self, Written};
 
-const OPTIONS: [&str; 11] = [
+const OPTIONS: [&str; 12] = [
     "qos",
     "concurrency",
     "queue",
@@ -20,6 +20,7 @@ const OPTIONS: [&str; 11] = [
     "ack",
     "group",
     "accept_bare",
+    "other_types",
 ];
 
 /// What `#[subscribe]` says.
@@ -53,6 +54,8 @@ pub(super) struct Options {
     pub(super) ack: Option<&'static str>,
     pub(super) group: Option<String>,
     pub(super) accept_bare: bool,
+    /// A variant of the runtime's `OtherTypes`.
+    pub(super) other_types: Option<&'static str>,
 }
 
 pub(super) fn get(arguments: Arguments, errors: &mut Errors) -> Attr {
@@ -122,6 +125,10 @@ impl Options {
                 self.ack = Some(value::choice(given, &choices)?);
             }
             "group" => self.group = Some(group(given)?),
+            "other_types" => {
+                let choices = [("ignore", "Ignore"), ("reject", "Reject")];
+                self.other_types = Some(value::choice(given, &choices)?);
+            }
             _ => self.accept_bare = value::flag(given)?,
         }
         Ok(())

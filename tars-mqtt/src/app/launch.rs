@@ -9,8 +9,7 @@ use crate::Result;
 use crate::connection::{NewTarget, Plan, Task};
 use crate::delivery::{Dedupe, Queue};
 use crate::extract::{SHARE, Scope};
-use crate::handler::{AckMode, Worker};
-use crate::log::LogLimit;
+use crate::handler::{AckMode, Limits, Neighbours, Retained, Worker};
 use crate::transport::Dialer;
 
 impl App {
@@ -37,7 +36,7 @@ impl App {
             Some(dialer) => dialer,
             None => Dialer::new(&config)?,
         };
-        let dedupe = config.dedupe_window();
+        let (dedupe, key) = (config.dedupe_window(), config.duplicates_compared_by());
         let (client, mut task) = Task::prepare(config, dialer);
         if let Some(tracker) = self.tracker {
             task.track_all(tracker);
@@ -60,8 +59,10 @@ impl App {
                     share: Arc::new(Semaphore::new(SHARE)),
                 }),
                 queue: queue.clone(),
-                dedupe: dedupe.map(|(ttl, max_entries)| Dedupe::new(ttl, max_entries)),
-                failures: LogLimit::default(),
+                dedupe: dedupe.map(|(ttl, max_entries)| Dedupe::new(ttl, max_entries, key)),
+                limits: Limits::default(),
+                neighbours: Neighbours::of(spec, self.handlers.iter().map(|other| other.spec)),
+                retained: Retained::default(),
                 stopping: stopping.clone(),
             });
             for _ in 0..spec.options.concurrency {

@@ -11,6 +11,8 @@ use super::lifeline::Lifeline;
 use crate::client::Client;
 use crate::connection::{Command, ConnectionState};
 use crate::delivery::Queue;
+use crate::error::BoxError;
+use crate::panics::caught_to_the_end;
 use crate::{Error, Result};
 
 /// A service that runs. Made by [`App::start`](super::App::start).
@@ -62,7 +64,13 @@ impl Running {
         }
         let actions = service.on_ready.get_mut().unwrap_or_else(PoisonError::into_inner);
         for action in std::mem::take(actions) {
-            action(service.client.clone()).await.map_err(Error::OnReady)?;
+            // A panic ends the service in order, like an error.
+            let client = service.client.clone();
+            let acted = async move { action(client).await };
+            let outcome = caught_to_the_end(acted)
+                .await
+                .unwrap_or_else(|panic| Err(BoxError::from(format!("it panicked: {panic}"))));
+            outcome.map_err(Error::OnReady)?;
         }
         Ok(())
     }

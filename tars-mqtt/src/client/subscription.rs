@@ -1,4 +1,3 @@
-use std::collections::VecDeque;
 use std::fmt;
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -43,8 +42,7 @@ impl Messages {
 
     /// The next message; `None` once the client has shut down.
     pub(super) async fn next(queue: &Queue) -> Option<Job> {
-        let mut jobs = VecDeque::with_capacity(1);
-        if queue.take(1, &mut jobs).await { jobs.pop_front() } else { None }
+        queue.next().await
     }
 
     /// Leaves the subscription to last as long as the connection, which closes the queue.

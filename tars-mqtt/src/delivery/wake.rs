@@ -53,20 +53,23 @@ impl Wake {
     pub(crate) async fn holding_back(&self, mut task: BoxFuture<()>) {
         std::future::poll_fn(|context| {
             let outer = POLLING.replace((self.key(), false));
-            // Restored also when the task panics.
-            let _restore = Restore(outer);
-            let poll = task.as_mut().poll(context);
-            self.wake_if_owed();
-            poll
+            // Also when the task panics.
+            let _end = End { wake: self, outer };
+            task.as_mut().poll(context)
         })
         .await;
     }
 }
 
-struct Restore((usize, bool));
+/// What is due when the task gives its thread back.
+struct End<'w> {
+    wake: &'w Wake,
+    outer: (usize, bool),
+}
 
-impl Drop for Restore {
+impl Drop for End<'_> {
     fn drop(&mut self) {
-        POLLING.set(self.0);
+        self.wake.wake_if_owed();
+        POLLING.set(self.outer);
     }
 }

@@ -72,9 +72,18 @@ impl Publish {
     }
 
     /// The size of the whole packet once it has its packet id.
-    pub(crate) fn check_size(&self, limit: usize) -> Result<(), Error> {
+    pub(crate) fn size(&self) -> usize {
         let id = if self.qos() == QoS::AtMostOnce { 0 } else { 2 };
-        let size = self.0.size() + id;
+        self.0.size() + id
+    }
+
+    #[cfg(test)]
+    pub(crate) fn payload(&self) -> &[u8] {
+        &self.0.payload
+    }
+
+    pub(crate) fn check_size(&self, limit: usize) -> Result<(), Error> {
+        let size = self.size();
         if size > limit { Err(Error::TooLarge { size, limit }) } else { Ok(()) }
     }
 }
