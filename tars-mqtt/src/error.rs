@@ -69,7 +69,8 @@ pub enum Error {
     Disconnected,
     /// No answer came, or no acknowledgement, within this time.
     Timeout(Duration),
-    /// An answer came, and cannot be read.
+    /// Answers came, and none of them in time that is right; or none can be told from another
+    /// event.
     Answer(String),
     /// The client has shut down.
     Stopped,
@@ -158,7 +159,7 @@ impl fmt::Display for Error {
                 "there is no connection to the broker, and a QoS 0 message is not kept for later",
             ),
             Self::Timeout(limit) => write!(f, "nothing came within {limit:?}"),
-            Self::Answer(reason) => write!(f, "the answer cannot be read: {reason}"),
+            Self::Answer(reason) => write!(f, "there is no answer: {reason}"),
             Self::Stopped => f.write_str("the client has shut down"),
             Self::NoHandlers => f.write_str(
                 "there are no handlers: annotate a function with #[subscribe]; if the handlers are \

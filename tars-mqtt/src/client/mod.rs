@@ -1,5 +1,6 @@
 //! The way to the broker, for handlers and for programs of their own.
 
+mod answers;
 mod health;
 mod publish;
 mod request;
@@ -137,13 +138,16 @@ impl Client {
         MessageBuilder::new(self, topic.into())
     }
 
-    /// Publishes an event and waits for the answer: an event of type `A` with the same correlation
-    /// id, on `A`'s topic. Waits 30 s unless told otherwise with [`Request::timeout`].
+    /// Publishes an event and waits for the answer: the first event of type `A` with the same
+    /// correlation id, on `A`'s topic. What comes with that id and is none is passed over, said so
+    /// in the log, and waited behind. Waits 30 s unless told otherwise with [`Request::timeout`];
+    /// takes it from anyone unless told otherwise with [`Request::from`].
     ///
     /// # Errors
     ///
-    /// As [`publish`](Self::publish); [`Error::Timeout`] when no answer comes,
-    /// [`Error::SubscriptionRefused`] when the broker does not let this client hear answers.
+    /// As [`publish`](Self::publish); [`Error::Timeout`] when no answer comes, [`Error::Answer`]
+    /// when only such came as were passed over, or at once when `A` is declared `bare` and has no
+    /// correlation id; [`Error::SubscriptionRefused`] when the broker does not let this client hear answers.
     pub fn request<'a, Q, A>(&'a self, event: &'a Q) -> Request<'a, Q, A>
     where
         Q: Event + Serialize + Sync,

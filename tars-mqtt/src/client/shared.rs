@@ -1,9 +1,9 @@
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
-use super::request::Answers;
+use super::answers::Answers;
 use crate::config::Config;
 use crate::connection::{Command, ConnectionState};
 use crate::delivery::{Outbox, Wake};
@@ -17,6 +17,6 @@ pub(crate) struct Shared {
     pub(crate) commands: mpsc::UnboundedSender<Box<Command>>,
     pub(crate) state: watch::Receiver<ConnectionState>,
     pub(crate) tap: TrafficTap,
-    /// Who waits for an answer, by the topic answers come on.
-    pub(crate) answers: tokio::sync::Mutex<HashMap<&'static str, Arc<Mutex<Answers>>>>,
+    /// Who waits for an answer, by the topic answers come on and its quality of service.
+    pub(crate) answers: tokio::sync::Mutex<HashMap<(&'static str, u8), Arc<Answers>>>,
 }

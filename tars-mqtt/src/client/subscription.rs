@@ -13,7 +13,9 @@ use super::Client;
 use crate::connection::{Command, TargetId};
 use crate::delivery::{Hold, Job, Overflow, Queue};
 use crate::event::{Envelope, Head, Unreadable, fresh_id, now, read_data};
+use crate::log::{LogLimit, quoted};
 use crate::message::Message;
+use crate::panics::caught;
 use crate::{Error, Event, QoS, Result};
 
 /// QoS 0 messages that may wait in a stream.
@@ -70,6 +72,7 @@ pub struct Subscription<E> {
     /// Of the item handed out last: released when the next one is asked for.
     hold: Option<Hold>,
     waiting: Option<Waiting>,
+    passed_over: LogLimit,
     event: PhantomData<fn() -> E>,
 }
 
@@ -78,7 +81,13 @@ type Waiting = Pin<Box<dyn Future<Output = Option<Job>> + Send + Sync>>;
 impl<E: Event + DeserializeOwned> Subscription<E> {
     pub(super) async fn open(client: &Client, filter: &str, qos: QoS) -> Result<Self> {
         let messages = Messages::open(client, filter, qos).await?;
-        Ok(Self { messages, hold: None, waiting: None, event: PhantomData })
+        Ok(Self {
+            messages,
+            hold: None,
+            waiting: None,
+            passed_over: LogLimit::default(),
+            event: PhantomData,
+        })
     }
 
     /// The next event; `None` once the client has shut down.
@@ -108,12 +117,18 @@ impl<E: Event + DeserializeOwned> Stream for Subscription<E> {
             let Some(Job { message, hold }) = job else { return Poll::Ready(None) };
             self.messages.queue.done();
             self.hold = hold;
-            match read::<E>(&message) {
+            match read_caught::<E>(&message) {
                 Ok(envelope) => return Poll::Ready(Some(envelope)),
-                Err(reason) => tracing::warn!(
-                    topic = message.topic(),
-                    "a message was passed over in a subscription: {reason}"
-                ),
+                Err(reason) => {
+                    if let Some(suppressed) = self.passed_over.allow() {
+                        tracing::warn!(
+                            topic = %quoted(message.topic()),
+                            suppressed,
+                            "a message was passed over in a subscription: {}",
+                            quoted(&reason)
+                        );
+                    }
+                }
             }
         }
     }
@@ -131,6 +146,13 @@ impl<E> fmt::Debug for Subscription<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subscription").finish_non_exhaustive()
     }
+}
+
+/// As [`read`]. The event's own code may panic at what it reads.
+pub(super) fn read_caught<E: Event + DeserializeOwned>(
+    message: &Message,
+) -> Result<Envelope<E>, String> {
+    caught(|| read(message)).unwrap_or_else(|panic| Err(format!("reading it panicked: {panic}")))
 }
 
 /// Reads a message as an event.

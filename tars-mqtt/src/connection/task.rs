@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -104,7 +104,7 @@ impl Task {
             commands: commands_sender,
             state: state_receiver,
             tap: tap.clone(),
-            answers: tokio::sync::Mutex::new(HashMap::<&'static str, Arc<Mutex<_>>>::new()),
+            answers: tokio::sync::Mutex::new(HashMap::new()),
         }));
         let task = Self {
             dialer,
