@@ -2,6 +2,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::{Semaphore, watch};
 
+use super::ending::Ending;
 use super::lifeline::Lifeline;
 use super::running::{Running, Service};
 use super::{App, plan};
@@ -81,12 +82,13 @@ impl App {
                 qos: spec.qos(),
             });
         }
+        let ending = Arc::new(Ending::new(queues, stopping_sender, workers));
+        // A client is launched once.
+        let _ = client.0.ending.set(ending.clone());
         let started = task.spawn(plans);
         Ok(Running::new(Service {
             client,
-            workers,
-            queues,
-            stopping: stopping_sender,
+            ending,
             started: Some(started),
             on_ready: Mutex::new(self.on_ready),
             _lifeline: Lifeline::hold(),

@@ -194,12 +194,24 @@ impl Client {
     /// Ends in order: sends what was accepted, publishes health, says goodbye, within
     /// `MQTT_SHUTDOWN_TIMEOUT`. Further calls and clones find the client stopped.
     ///
+    /// The client of a service ends the service: it takes no more messages, and its handlers finish
+    /// first. To one of these handlers this returns at once, and the service ends when the handler
+    /// has.
+    ///
     /// # Errors
     ///
-    /// [`Error::Timeout`] when messages had to be left behind.
+    /// [`Error::Timeout`] when messages had to be left behind, or handlers have not finished in half
+    /// of the time; they are given the rest of it all the same.
     pub async fn shutdown(&self) -> Result<()> {
+        match self.0.ending.get() {
+            Some(ending) => ending.asked_by(self).await,
+            None => self.end(tokio::time::Instant::now() + self.config().shutdown_limit()).await,
+        }
+    }
+
+    /// Ends the connection.
+    pub(crate) async fn end(&self, deadline: tokio::time::Instant) -> Result<()> {
         let (done, ended) = oneshot::channel();
-        let deadline = tokio::time::Instant::now() + self.config().shutdown_limit();
         if self.0.commands.send(Box::new(Command::Shutdown { deadline, done })).is_err() {
             return Ok(());
         }

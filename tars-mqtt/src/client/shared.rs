@@ -1,9 +1,10 @@
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{mpsc, watch};
 
 use super::answers::Answers;
+use crate::app::Ending;
 use crate::config::Config;
 use crate::connection::{Command, ConnectionState};
 use crate::delivery::{Outbox, Wake};
@@ -17,6 +18,8 @@ pub(crate) struct Shared {
     pub(crate) commands: mpsc::UnboundedSender<Box<Command>>,
     pub(crate) state: watch::Receiver<ConnectionState>,
     pub(crate) tap: TrafficTap,
+    /// How the service ends that this is the client of.
+    pub(crate) ending: OnceLock<Arc<Ending>>,
     /// Who waits for an answer, by the topic answers come on and its quality of service.
     pub(crate) answers: tokio::sync::Mutex<HashMap<(&'static str, u8), Arc<Answers>>>,
 }

@@ -136,7 +136,7 @@ impl Task {
     fn receive(&mut self, received: Received, link: &mut Link, now: Instant) -> Result<(), End> {
         match received {
             Received::Publish { id, message } => {
-                if !self.quiesced {
+                if !self.quiesced || self.targets.is_awaited(message.topic()) {
                     self.message(id, message, now);
                 }
             }

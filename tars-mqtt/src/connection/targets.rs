@@ -214,6 +214,15 @@ impl Targets {
         self.full_since.map(|since| since + PATIENCE)
     }
 
+    /// Whether a message is for one of the client's own, and for no handler: those take no more at
+    /// the end of a service.
+    pub(super) fn is_awaited(&mut self, topic: &str) -> bool {
+        let mut found = Vec::new();
+        self.router.find(topic, &mut found);
+        let mut targets = found.iter().filter_map(|&index| self.all[index].as_ref()).peekable();
+        targets.peek().is_some() && targets.all(|target| !target.queue.is_closed())
+    }
+
     /// Those of a message's handlers that have something to do.
     pub(super) fn busy(&mut self, topic: &str) -> String {
         let mut found = Vec::new();

@@ -104,6 +104,7 @@ impl Task {
             commands: commands_sender,
             state: state_receiver,
             tap: tap.clone(),
+            ending: std::sync::OnceLock::new(),
             answers: tokio::sync::Mutex::new(HashMap::new()),
         }));
         let task = Self {

@@ -196,6 +196,10 @@ impl Queue {
         self.ready.notify_one();
     }
 
+    pub(crate) fn is_closed(&self) -> bool {
+        self.waiting().closed
+    }
+
     /// Lets everything go that waits, as done with.
     pub(crate) fn clear(&self) {
         let jobs = std::mem::take(&mut self.waiting().jobs);

@@ -37,6 +37,11 @@ impl Wake {
         self.notify.notified().await;
     }
 
+    /// Whether what runs on this thread is a handler of this connection.
+    pub(crate) fn is_polling(&self) -> bool {
+        POLLING.get().0 == self.key()
+    }
+
     /// Whether what runs on this thread has asked for it to be woken.
     pub(crate) fn is_owed(&self) -> bool {
         POLLING.get() == (self.key(), true)
