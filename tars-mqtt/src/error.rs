@@ -1,6 +1,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::log::quoted;
 use tars_mqtt_topic::{PatternError, TopicNameError};
 
 /// What this crate's functions return.
@@ -140,12 +141,16 @@ impl fmt::Display for Error {
                 "the broker refused the subscription to `{filter}` for {subscriber}; \
                  check the rights of this client"
             ),
-            Self::Filter { filter, reason } => write!(f, "topic filter `{filter}`: {reason}"),
-            Self::Topic { topic, reason } => write!(f, "topic `{topic}`: {reason}"),
+            Self::Filter { filter, reason } => {
+                write!(f, "topic filter `{}`: {reason}", quoted(filter))
+            }
+            Self::Topic { topic, reason } => write!(f, "topic `{}`: {reason}", quoted(topic)),
             Self::TopicField { topic, field, value } => write!(
                 f,
-                "`{value}` cannot stand for {{{field}}} in the topic `{topic}`: a level cannot \
-                 contain `/`, `+`, `#` or U+0000"
+                "`{}` cannot stand for {{{field}}} in the topic `{topic}`: a level cannot contain \
+                 `/`, `+`, `#`, control characters or non-characters, and the first one is not \
+                 empty and does not begin with `$`",
+                quoted(value)
             ),
             Self::Encode { event_type, reason } => {
                 write!(f, "an event of type `{event_type}` cannot be sent: {reason}")

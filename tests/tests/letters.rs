@@ -178,3 +178,37 @@ async fn retained_garbage_is_not_buried_again_at_every_start() {
     })
     .await;
 }
+
+#[derive(Debug, Serialize, Deserialize, Event)]
+#[event(topic = "{room}/out")]
+struct Out {
+    room: String,
+}
+
+#[subscribe("out/request", dead_letter = "dead/out")]
+async fn out(room: String) -> Out {
+    Out { room }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_on_a_topic_that_would_close_the_connection_fails_alone() {
+    on_each_broker(|broker| async move {
+        let service = App::bare(broker.config("out")).handler::<out>().start().await.unwrap();
+        let mut spy = Spy::on(broker.port(), &["dead/out", "+/out"]).await;
+        for bad in ["kitchen\n", "a/b", "+", "", "$SYS", "\u{fffe}", "\u{9f}"] {
+            spy.publish("out/request", bad).await;
+            let letter = json(&spy.next_on("dead/out").await);
+            assert!(letter["data"]["reason"].as_str().unwrap().contains("cannot stand for {room}"));
+        }
+        spy.publish("out/request", "kitchen").await;
+        spy.next_on("kitchen/out").await;
+        let deep = vec!["x"; 201].join("/");
+        for topic in ["a\u{1}", "a\u{fdd0}", &deep] {
+            assert!(service.client().message(topic).send().await.is_err());
+        }
+        let state = service.client().state();
+        assert_eq!(*state.borrow(), tars_mqtt::ConnectionState::Connected);
+        service.stop().await.unwrap();
+    })
+    .await;
+}

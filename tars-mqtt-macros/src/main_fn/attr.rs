@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use syn::{Error, Result};
+use tars_mqtt_topic::is_unwanted;
 
 use crate::duration::Limit;
 use crate::errors::Errors;
@@ -68,7 +69,9 @@ impl Options {
 fn client_id(given: &Given) -> Result<String> {
     let literal = value::text(given, "my-service")?;
     let client_id = literal.value();
-    if client_id.is_empty() || client_id.contains(['/', '+', '#', '\0']) {
+    if client_id.is_empty()
+        || client_id.contains(|c| matches!(c, '/' | '+' | '#') || is_unwanted(c))
+    {
         let rule = "a client id is one level of a topic, without `/`, `+` or `#`; \
                     write `client_id = \"my-service\"`";
         return Err(Error::new_spanned(literal, rule));

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use syn::{Error, Expr, ExprLit, Lit, LitStr, Result};
-use tars_mqtt_topic::{Pattern, check_topic_name};
+use tars_mqtt_topic::{Pattern, check_topic_name, is_unwanted};
 
 use crate::duration::{self, Limit};
 use crate::errors::Errors;
@@ -173,7 +173,7 @@ fn dead_letter(given: &Given) -> Result<String> {
 fn group(given: &Given) -> Result<String> {
     let literal = value::text(given, "workers")?;
     let group = literal.value();
-    if group.is_empty() || group.contains(['/', '+', '#', '\0']) {
+    if group.is_empty() || group.contains(|c| matches!(c, '/' | '+' | '#') || is_unwanted(c)) {
         let rule = "a group's name is one level of a topic, without `/`, `+` or `#`; \
                     write `group = \"workers\"`";
         return Err(Error::new_spanned(literal, rule));

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::queue::Job;
 use super::ticket::{Hold, Ticket};
+use crate::QoS;
 use crate::config::DedupeKey;
 use crate::event::Head;
 use crate::message::Message;
@@ -106,18 +107,18 @@ impl Dedupe {
                 return Verdict::Run(hold);
             }
             Entry::Occupied(mut entry) => match entry.get_mut() {
-                // A copy that nobody waits for would wait for nothing, and take memory meanwhile.
-                State::Running(copies) => {
-                    copies.extend(
-                        hold.map(|hold| Job { message: message.clone(), hold: Some(hold) }),
-                    );
+                // No acknowledgement waits for a copy at QoS 0. It would wait here for nothing, and
+                // nothing would bound how many do.
+                State::Running(copies) if message.qos > QoS::AtMostOnce && hold.is_some() => {
+                    copies.push(Job { message: message.clone(), hold });
                 }
+                State::Running(_) => follow(None, hold),
                 State::Handled(_, at) if at.elapsed() > self.ttl => {
                     entry.insert(State::Running(Vec::new()));
                     return Verdict::Run(hold);
                 }
                 State::Handled(first, _) => {
-                    let first = first.clone();
+                    let first = first.clone().filter(|_| message.qos > QoS::AtMostOnce);
                     drop(seen);
                     follow(first.as_deref(), hold);
                 }
@@ -179,7 +180,6 @@ fn follow(first: Option<&Ticket>, copy: Option<Hold>) {
 mod tests {
     use super::super::wake::Wake;
     use super::*;
-    use crate::QoS;
     use crate::message::Message;
 
     fn message() -> Message {
@@ -256,6 +256,11 @@ mod tests {
         for _ in 0..1000 {
             assert!(!runs(&dedupe, key));
         }
+        let (unacknowledged, ticket) = open();
+        let message_at_qos_0 = Message { qos: QoS::AtMostOnce, ..message() };
+        let verdict = dedupe.begin(key, &message_at_qos_0, Some(unacknowledged));
+        assert!(matches!(verdict, Verdict::Copy));
+        assert!(ticket.is_done(), "it is done with at once");
         let (copy, _ticket) = open();
         assert!(matches!(dedupe.begin(key, &message(), Some(copy)), Verdict::Copy));
         assert_eq!(dedupe.failed(key).len(), 1);
