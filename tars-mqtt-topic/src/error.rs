@@ -10,6 +10,11 @@ pub enum PatternError {
     TooLong(usize),
     /// It contains U+0000 (MQTT-4.7.3-2).
     Nul,
+    /// It contains this control character or non-character, over which a server may close the
+    /// connection (section 1.5.3).
+    Character(char),
+    /// It has this many levels, more than [`MAX_LEVELS`](crate::MAX_LEVELS).
+    TooManyLevels(usize),
     /// `+` or `#` shares this level with other characters (MQTT-4.7.1-2, MQTT-4.7.1-3).
     WildcardInLevel(String),
     /// `#` or `{name..}` stands before the last level (MQTT-4.7.1-2).
@@ -32,6 +37,16 @@ impl fmt::Display for PatternError {
                 write!(f, "this topic filter has {len} bytes; MQTT allows {}", crate::MAX_LEN)
             }
             Self::Nul => write!(f, "a topic filter cannot contain the character U+0000"),
+            Self::Character(found) => write!(
+                f,
+                "a topic filter with the character {found:?} makes servers close the connection; \
+                 leave it out"
+            ),
+            Self::TooManyLevels(levels) => write!(
+                f,
+                "this topic filter has {levels} levels, and servers take {}; write `#` for the rest",
+                crate::MAX_LEVELS
+            ),
             Self::WildcardInLevel(level) => write!(
                 f,
                 "a wildcard takes a whole level, but this level is `{level}`; \
@@ -76,6 +91,11 @@ pub enum TopicNameError {
     TooLong(usize),
     /// It contains U+0000 (MQTT-4.7.3-2).
     Nul,
+    /// It contains this control character or non-character, over which a server may close the
+    /// connection (section 1.5.3).
+    Character(char),
+    /// It has this many levels, more than [`MAX_LEVELS`](crate::MAX_LEVELS).
+    TooManyLevels(usize),
     /// It contains this wildcard (MQTT-3.3.2-2).
     Wildcard(char),
 }
@@ -88,6 +108,18 @@ impl fmt::Display for TopicNameError {
                 write!(f, "this topic name has {len} bytes; MQTT allows {}", crate::MAX_LEN)
             }
             Self::Nul => write!(f, "a topic name cannot contain the character U+0000"),
+            Self::Character(found) => write!(
+                f,
+                "a topic name with the character {found:?} makes servers close the connection; \
+                 leave it out"
+            ),
+            Self::TooManyLevels(levels) => {
+                write!(
+                    f,
+                    "this topic name has {levels} levels, and servers take {}",
+                    crate::MAX_LEVELS
+                )
+            }
             Self::Wildcard(found) => write!(
                 f,
                 "a message is published on one topic, which cannot contain the wildcard `{found}`"

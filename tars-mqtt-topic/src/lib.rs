@@ -13,10 +13,16 @@
 mod error;
 mod matching;
 mod pattern;
+mod text;
 
 pub use error::{PatternError, TopicNameError};
 pub use matching::{covers, matches, patterns_overlap};
 pub use pattern::{Level, Pattern, Wildcard, check_topic_name};
+pub use text::is_unwanted;
 
 /// The longest topic name or filter in bytes (section 1.5.3: a string's length takes two bytes).
 pub const MAX_LEN: usize = 65_535;
+
+/// The most levels of a topic name or filter. MQTT sets no limit, but mosquitto closes the connection
+/// beyond this one.
+pub const MAX_LEVELS: usize = 200;

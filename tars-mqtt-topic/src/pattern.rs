@@ -1,5 +1,6 @@
 use std::fmt;
 
+use crate::text::{Unwanted, unwanted};
 use crate::{MAX_LEN, PatternError, TopicNameError};
 
 /// How much of a topic a wildcard takes.
@@ -97,8 +98,11 @@ impl Pattern {
         if text.len() > MAX_LEN {
             return Err(PatternError::TooLong(text.len()));
         }
-        if text.contains('\0') {
-            return Err(PatternError::Nul);
+        match unwanted(text) {
+            None => {}
+            Some(Unwanted::Nul) => return Err(PatternError::Nul),
+            Some(Unwanted::Character(found)) => return Err(PatternError::Character(found)),
+            Some(Unwanted::Levels(levels)) => return Err(PatternError::TooManyLevels(levels)),
         }
         if text.starts_with("$share/") {
             return Err(PatternError::Shared);
@@ -165,7 +169,8 @@ impl Pattern {
 ///
 /// # Errors
 ///
-/// When the name is empty, too long, or contains a wildcard or U+0000.
+/// When the name is empty, too long, or contains a wildcard or U+0000; and when servers would close
+/// the connection over it: control characters, non-characters (section 1.5.3), too many levels.
 pub fn check_topic_name(name: &str) -> Result<(), TopicNameError> {
     if name.is_empty() {
         return Err(TopicNameError::Empty);
@@ -173,15 +178,17 @@ pub fn check_topic_name(name: &str) -> Result<(), TopicNameError> {
     if name.len() > MAX_LEN {
         return Err(TopicNameError::TooLong(name.len()));
     }
-    for byte in name.bytes() {
-        match byte {
-            0 => return Err(TopicNameError::Nul),
-            b'+' => return Err(TopicNameError::Wildcard('+')),
-            b'#' => return Err(TopicNameError::Wildcard('#')),
-            _ => {}
-        }
+    match unwanted(name) {
+        None => {}
+        Some(Unwanted::Nul) => return Err(TopicNameError::Nul),
+        Some(Unwanted::Character(found)) => return Err(TopicNameError::Character(found)),
+        Some(Unwanted::Levels(levels)) => return Err(TopicNameError::TooManyLevels(levels)),
     }
-    Ok(())
+    match name.bytes().find(|byte| matches!(byte, b'+' | b'#')) {
+        Some(b'+') => Err(TopicNameError::Wildcard('+')),
+        Some(_) => Err(TopicNameError::Wildcard('#')),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -241,5 +248,29 @@ mod tests {
         assert_eq!(check_topic_name(""), Err(TopicNameError::Empty));
         assert_eq!(check_topic_name("a\0"), Err(TopicNameError::Nul));
         assert_eq!(check_topic_name("ünï/☃ {x}"), Ok(()));
+    }
+
+    #[test]
+    fn what_makes_servers_close_the_connection_is_refused() {
+        for character in ('\u{1}'..=char::MAX).filter(|&character| crate::is_unwanted(character)) {
+            let text = format!("a/ü{character}b/c");
+            assert_eq!(check_topic_name(&text), Err(TopicNameError::Character(character)));
+            assert_eq!(Pattern::parse(&text), Err(PatternError::Character(character)));
+        }
+        let unwanted =
+            ('\0'..=char::MAX).filter(|&character| crate::is_unwanted(character)).count();
+        assert_eq!(unwanted, 32 + 33 + 32 + 34);
+        for character in [' ', '~', '\u{a0}', '\u{fdcf}', '\u{fdf0}', '\u{fffd}', '\u{10fffd}'] {
+            assert_eq!(check_topic_name(&format!("a/{character}")), Ok(()), "{character:?}");
+        }
+        let deep = |levels: usize| vec!["x"; levels].join("/");
+        assert_eq!(check_topic_name(&deep(200)), Ok(()));
+        assert!(Pattern::parse(&deep(200)).is_ok());
+        assert_eq!(check_topic_name(&deep(201)), Err(TopicNameError::TooManyLevels(201)));
+        assert_eq!(Pattern::parse(&deep(201)), Err(PatternError::TooManyLevels(201)));
+        assert_eq!(
+            check_topic_name(&"/".repeat(65_535)),
+            Err(TopicNameError::TooManyLevels(65_536))
+        );
     }
 }

@@ -78,7 +78,8 @@ pub enum Error {
     Disconnected,
     /// No answer came, or no acknowledgement, within this time.
     Timeout(Duration),
-    /// An answer came, and cannot be read.
+    /// Answers came, and none of them in time that is right; or none can be told from another
+    /// event.
     Answer(String),
     /// The client has shut down.
     Stopped,
@@ -148,12 +149,16 @@ impl fmt::Display for Error {
                 "the broker refused the subscription to `{filter}` for {subscriber}; \
                  check the rights of this client"
             ),
-            Self::Filter { filter, reason } => write!(f, "topic filter `{filter}`: {reason}"),
-            Self::Topic { topic, reason } => write!(f, "topic `{topic}`: {reason}"),
+            Self::Filter { filter, reason } => {
+                write!(f, "topic filter `{}`: {reason}", quoted(filter))
+            }
+            Self::Topic { topic, reason } => write!(f, "topic `{}`: {reason}", quoted(topic)),
             Self::TopicField { topic, field, value } => write!(
                 f,
-                "`{value}` cannot stand for {{{field}}} in the topic `{topic}`: a level cannot \
-                 contain `/`, `+`, `#` or U+0000"
+                "`{}` cannot stand for {{{field}}} in the topic `{topic}`: a level cannot contain \
+                 `/`, `+`, `#`, control characters or non-characters, and the first one is not \
+                 empty and does not begin with `$`",
+                quoted(value)
             ),
             Self::Encode { event_type, reason } => {
                 write!(f, "an event of type `{event_type}` cannot be sent: {reason}")
@@ -173,7 +178,7 @@ impl fmt::Display for Error {
                 "there is no connection to the broker, and a QoS 0 message is not kept for later",
             ),
             Self::Timeout(limit) => write!(f, "nothing came within {limit:?}"),
-            Self::Answer(reason) => write!(f, "the answer cannot be read: {reason}"),
+            Self::Answer(reason) => write!(f, "there is no answer: {reason}"),
             Self::Stopped => f.write_str("the client has shut down"),
             Self::NoHandlers => f.write_str(
                 "there are no handlers: annotate a function with #[subscribe]; if the handlers are \

@@ -18,6 +18,7 @@ mod fuzz;
 mod handler;
 mod log;
 mod message;
+mod panics;
 mod qos;
 pub mod reply;
 mod router;

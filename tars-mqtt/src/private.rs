@@ -6,12 +6,13 @@ use std::str::FromStr;
 pub use inventory;
 
 pub use crate::app::{MainOptions, MainResult, main, main_with_app};
+pub use crate::config::DedupeKey;
 pub use crate::delivery::Overflow;
 pub use crate::event::TopicField;
 use crate::extract::{Context, EventInfo, Rejection};
 pub use crate::handler::{
-    AckMode, Argument, Failure, Handler, HandlerSpec, Options, Registration, check_dead_letter,
-    check_filter, check_payload, check_topic,
+    AckMode, Argument, Failure, Handler, HandlerSpec, Options, OtherTypes, Registration,
+    check_dead_letter, check_filter, check_payload, check_topic,
 };
 use crate::reply::IntoReplies;
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::{Stream, stream};
 use serde::{Deserialize, Serialize};
+use tars_mqtt::config::DedupeKey;
 use tars_mqtt::prelude::*;
 use tars_mqtt::{BoxError, DeadLetter, HealthStatus};
 use tests::{
@@ -311,10 +312,13 @@ async fn count(State(seen): State<Seen>, context: Context) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn duplicates_are_filtered_by_type_id_and_sequence_number_or_data() {
+async fn duplicates_are_filtered_by_type_id_and_sequence_number_or_data_where_that_is_chosen() {
     on_each_broker(|broker| async move {
         let seen = Seen::default();
-        let config = broker.config("dedupe").dedupe(Duration::from_secs(30), 100);
+        let config = broker
+            .config("dedupe")
+            .dedupe(Duration::from_secs(30), 100)
+            .dedupe_key(DedupeKey::Tars);
         let service =
             App::bare(config).handler::<count>().state(seen.clone()).start().await.unwrap();
         let spy = Spy::on(broker.port(), &[]).await;

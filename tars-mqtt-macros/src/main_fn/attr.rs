@@ -1,14 +1,23 @@
 use std::time::Duration;
 
 use syn::{Error, Result};
+use tars_mqtt_topic::is_unwanted;
 
 use crate::duration::Limit;
 use crate::errors::Errors;
 use crate::options::{Arguments, Given, known};
 use crate::value;
 
-const OPTIONS: [&str; 7] =
-    ["client_id", "source", "health", "heartbeat", "dedupe", "flavor", "worker_threads"];
+const OPTIONS: [&str; 8] = [
+    "client_id",
+    "source",
+    "health",
+    "heartbeat",
+    "dedupe",
+    "dedupe_key",
+    "flavor",
+    "worker_threads",
+];
 
 /// What `#[tars_mqtt::main]` says.
 #[derive(Default)]
@@ -18,6 +27,8 @@ pub(super) struct Options {
     pub(super) health: Option<bool>,
     pub(super) heartbeat: Option<Limit>,
     pub(super) dedupe: Option<Limit>,
+    /// A variant of the runtime's `DedupeKey`.
+    pub(super) dedupe_key: Option<&'static str>,
     pub(super) current_thread: bool,
     pub(super) worker_threads: Option<u64>,
 }
@@ -41,6 +52,10 @@ impl Options {
             "health" => self.health = Some(value::flag(given)?),
             "heartbeat" => self.heartbeat = Some(heartbeat(given)?),
             "dedupe" => self.dedupe = Some(value::duration_or_off(given, "30s")?),
+            "dedupe_key" => {
+                let choices = [("full", "Full"), ("tars", "Tars")];
+                self.dedupe_key = Some(value::choice(given, &choices)?);
+            }
             "flavor" => {
                 let choices = [("multi_thread", false), ("current_thread", true)];
                 self.current_thread = value::choice(given, &choices)?;
@@ -54,7 +69,9 @@ impl Options {
 fn client_id(given: &Given) -> Result<String> {
     let literal = value::text(given, "my-service")?;
     let client_id = literal.value();
-    if client_id.is_empty() || client_id.contains(['/', '+', '#', '\0']) {
+    if client_id.is_empty()
+        || client_id.contains(|c| matches!(c, '/' | '+' | '#') || is_unwanted(c))
+    {
         let rule = "a client id is one level of a topic, without `/`, `+` or `#`; \
                     write `client_id = \"my-service\"`";
         return Err(Error::new_spanned(literal, rule));

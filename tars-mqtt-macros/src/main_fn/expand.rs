@@ -5,7 +5,7 @@ use syn::spanned::Spanned as _;
 
 use super::attr::Options;
 use crate::duration::{self, Limit};
-use crate::fields::{Fields, number, optional, some};
+use crate::fields::{Fields, number, optional, some, variant};
 use crate::signature::{self, Function};
 
 /// The user's function within one that starts the runtime for it.
@@ -50,6 +50,8 @@ fn expression(options: &Options) -> TokenStream {
     fields.set("health", options.health.map(some));
     fields.set("heartbeat", options.heartbeat.map(duration));
     fields.set("dedupe", options.dedupe.map(duration));
+    let key = options.dedupe_key.map(|name| some(variant("DedupeKey", name)));
+    fields.set("dedupe_key", key);
     fields.set("current_thread", options.current_thread.then(|| quote!(true)));
     fields.set("worker_threads", options.worker_threads.map(|threads| some(number(threads))));
     fields.of("MainOptions")

@@ -1,14 +1,14 @@
 use std::time::Duration;
 
 use syn::{Error, Expr, ExprLit, Lit, LitStr, Result};
-use tars_mqtt_topic::{Pattern, check_topic_name};
+use tars_mqtt_topic::{Pattern, check_topic_name, is_unwanted};
 
 use crate::duration::{self, Limit};
 use crate::errors::Errors;
 use crate::options::{Arguments, Given, known};
 use crate::value::{self, Written};
 
-const OPTIONS: [&str; 11] = [
+const OPTIONS: [&str; 12] = [
     "qos",
     "concurrency",
     "queue",
@@ -20,6 +20,7 @@ const OPTIONS: [&str; 11] = [
     "ack",
     "group",
     "accept_bare",
+    "other_types",
 ];
 
 /// What `#[subscribe]` says.
@@ -53,6 +54,8 @@ pub(super) struct Options {
     pub(super) ack: Option<&'static str>,
     pub(super) group: Option<String>,
     pub(super) accept_bare: bool,
+    /// A variant of the runtime's `OtherTypes`.
+    pub(super) other_types: Option<&'static str>,
 }
 
 pub(super) fn get(arguments: Arguments, errors: &mut Errors) -> Attr {
@@ -122,6 +125,10 @@ impl Options {
                 self.ack = Some(value::choice(given, &choices)?);
             }
             "group" => self.group = Some(group(given)?),
+            "other_types" => {
+                let choices = [("ignore", "Ignore"), ("reject", "Reject")];
+                self.other_types = Some(value::choice(given, &choices)?);
+            }
             _ => self.accept_bare = value::flag(given)?,
         }
         Ok(())
@@ -166,7 +173,7 @@ fn dead_letter(given: &Given) -> Result<String> {
 fn group(given: &Given) -> Result<String> {
     let literal = value::text(given, "workers")?;
     let group = literal.value();
-    if group.is_empty() || group.contains(['/', '+', '#', '\0']) {
+    if group.is_empty() || group.contains(|c| matches!(c, '/' | '+' | '#') || is_unwanted(c)) {
         let rule = "a group's name is one level of a topic, without `/`, `+` or `#`; \
                     write `group = \"workers\"`";
         return Err(Error::new_spanned(literal, rule));

@@ -2,6 +2,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::{Semaphore, watch};
 
+use super::ending::Ending;
 use super::lifeline::Lifeline;
 use super::running::{Running, Service};
 use super::{App, plan};
@@ -9,8 +10,7 @@ use crate::Result;
 use crate::connection::{NewTarget, Plan, Task};
 use crate::delivery::{Dedupe, Queue};
 use crate::extract::{SHARE, Scope};
-use crate::handler::{AckMode, Worker};
-use crate::log::LogLimit;
+use crate::handler::{AckMode, Limits, Neighbours, Retained, Worker};
 use crate::transport::Dialer;
 
 impl App {
@@ -37,7 +37,7 @@ impl App {
             Some(dialer) => dialer,
             None => Dialer::new(&config)?,
         };
-        let dedupe = config.dedupe_window();
+        let (dedupe, key) = (config.dedupe_window(), config.duplicates_compared_by());
         let (client, mut task) = Task::prepare(config, dialer, true);
         if let Some(tracker) = self.tracker {
             task.track_all(tracker);
@@ -60,8 +60,10 @@ impl App {
                     share: Arc::new(Semaphore::new(SHARE)),
                 }),
                 queue: queue.clone(),
-                dedupe: dedupe.map(|(ttl, max_entries)| Dedupe::new(ttl, max_entries)),
-                failures: LogLimit::default(),
+                dedupe: dedupe.map(|(ttl, max_entries)| Dedupe::new(ttl, max_entries, key)),
+                limits: Limits::default(),
+                neighbours: Neighbours::of(spec, self.handlers.iter().map(|other| other.spec)),
+                retained: Retained::default(),
                 stopping: stopping.clone(),
             });
             for _ in 0..spec.options.concurrency {
@@ -82,12 +84,13 @@ impl App {
                 qos: spec.qos(),
             });
         }
+        let ending = Arc::new(Ending::new(queues, stopping_sender, workers));
+        // A client is launched once.
+        let _ = client.0.ending.set(ending.clone());
         let started = task.spawn(plans);
         Ok(Running::new(Service {
             client,
-            workers,
-            queues,
-            stopping: stopping_sender,
+            ending,
             started: Some(started),
             on_ready: Mutex::new(self.on_ready),
             _lifeline: Lifeline::hold(),

@@ -3,7 +3,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::App;
-use crate::config::{Config, Defaults};
+use crate::config::{Config, DedupeKey, Defaults};
 use crate::error::BoxError;
 use crate::{Error, Result};
 
@@ -23,6 +23,8 @@ pub struct MainOptions {
     pub heartbeat: Option<Option<Duration>>,
     /// For how long duplicates are recognized.
     pub dedupe: Option<Option<Duration>>,
+    /// What makes two messages duplicates.
+    pub dedupe_key: Option<DedupeKey>,
     /// Whether everything runs on one thread.
     pub current_thread: bool,
     /// Threads of the runtime.
@@ -37,6 +39,7 @@ impl MainOptions {
         health: None,
         heartbeat: None,
         dedupe: None,
+        dedupe_key: None,
         current_thread: false,
         worker_threads: None,
     };
@@ -50,6 +53,7 @@ impl MainOptions {
             heartbeat: self.heartbeat,
             dedupe: Some(self.dedupe.unwrap_or(Some(Duration::from_secs(30)))),
             dedupe_max_entries: Some(2048),
+            dedupe_key: self.dedupe_key,
         }
     }
 

@@ -1,5 +1,6 @@
 //! A service: handlers, what they share, and the connection that feeds them.
 
+mod ending;
 mod launch;
 mod lifeline;
 mod logging;
@@ -10,6 +11,7 @@ mod signals;
 
 use std::fmt;
 
+pub(crate) use ending::Ending;
 pub use main_fn::{MainOptions, MainResult, main, main_with_app};
 pub use running::Running;
 

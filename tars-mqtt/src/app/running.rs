@@ -1,16 +1,17 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use tokio::sync::{oneshot, watch};
-use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout_at};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::OnReady;
+use super::ending::Ending;
 use super::lifeline::Lifeline;
 use crate::client::Client;
-use crate::connection::{Command, ConnectionState};
-use crate::delivery::Queue;
+use crate::connection::ConnectionState;
+use crate::error::BoxError;
+use crate::panics::caught_to_the_end;
 use crate::{Error, Result};
 
 /// A service that runs. Made by [`App::start`](super::App::start).
@@ -22,9 +23,7 @@ pub struct Running(Option<Service>);
 /// All that a running service consists of.
 pub(super) struct Service {
     pub(super) client: Client,
-    pub(super) workers: Vec<JoinHandle<()>>,
-    pub(super) queues: Vec<Arc<Queue>>,
-    pub(super) stopping: watch::Sender<bool>,
+    pub(super) ending: Arc<Ending>,
     pub(super) started: Option<oneshot::Receiver<Result<()>>>,
     /// Behind a lock only so that a running service can be shared between threads.
     pub(super) on_ready: Mutex<Vec<OnReady>>,
@@ -62,7 +61,13 @@ impl Running {
         }
         let actions = service.on_ready.get_mut().unwrap_or_else(PoisonError::into_inner);
         for action in std::mem::take(actions) {
-            action(service.client.clone()).await.map_err(Error::OnReady)?;
+            // A panic ends the service in order, like an error.
+            let client = service.client.clone();
+            let acted = async move { action(client).await };
+            let outcome = caught_to_the_end(acted)
+                .await
+                .unwrap_or_else(|panic| Err(BoxError::from(format!("it panicked: {panic}"))));
+            outcome.map_err(Error::OnReady)?;
         }
         Ok(())
     }
@@ -80,13 +85,23 @@ impl Running {
 
     /// Stops in order, within `MQTT_SHUTDOWN_TIMEOUT`: takes no more messages, lets handlers
     /// finish, sends what was accepted, publishes health, says goodbye. What is not finished by
-    /// then stays unacknowledged and comes again at the next start.
+    /// then stays unacknowledged and comes again at the next start. To a handler of the service this
+    /// returns at once.
     ///
     /// # Errors
     ///
     /// [`Error::Timeout`] when messages had to be left unsent.
     pub async fn stop(mut self) -> Result<()> {
         match self.0.take() {
+            // A handler that says so is not waited for by itself.
+            Some(service) if service.client.wake().is_polling() => {
+                drop(crate::task::spawn(Box::pin(async move {
+                    if let Err(error) = service.stop().await {
+                        tracing::warn!(%error, "the service did not stop in order");
+                    }
+                })));
+                Ok(())
+            }
             Some(service) => service.stop().await,
             None => Ok(()),
         }
@@ -95,34 +110,8 @@ impl Running {
 
 impl Service {
     async fn stop(mut self) -> Result<()> {
-        let limit = self.client.config().shutdown_limit();
         let begun = Instant::now();
-        let deadline = begun + limit;
-        self.stop_taking();
-        let for_handlers = deadline - (limit / 5).min(Duration::from_secs(1));
-        let mut cut_off = 0;
-        for worker in &mut self.workers {
-            match timeout_at(for_handlers, &mut *worker).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::error!("a handler's task ended early: {error}"),
-                Err(_) => {
-                    cut_off += 1;
-                    worker.abort();
-                }
-            }
-        }
-        if cut_off > 0 {
-            tracing::warn!(
-                handlers = cut_off,
-                "handlers did not finish in time; their messages come again at the next start"
-            );
-        }
-        let (done, ended) = oneshot::channel();
-        let outcome =
-            match self.client.0.commands.send(Box::new(Command::Shutdown { deadline, done })) {
-                Ok(()) => ended.await.unwrap_or(Ok(())),
-                Err(_) => Ok(()),
-            };
+        let outcome = self.ending.finish(&self.client).await;
         #[cfg(feature = "embedded-broker")]
         if let Some(broker) = self.broker.take() {
             broker.stop().await?;
@@ -130,22 +119,15 @@ impl Service {
         tracing::info!("stopped after {:?}", begun.elapsed());
         outcome
     }
-
-    fn stop_taking(&self) {
-        // A connection that has ended takes nothing any more.
-        let _ = self.client.0.commands.send(Box::new(Command::Quiesce));
-        self.stopping.send_replace(true);
-        self.queues.iter().for_each(|queue| queue.close());
-    }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if let Some(service) = &self.0 {
-            service.stop_taking();
-            let deadline = Instant::now() + service.client.config().shutdown_limit();
-            let (done, _) = oneshot::channel();
-            let _ = service.client.0.commands.send(Box::new(Command::Shutdown { deadline, done }));
+        let Some(service) = &self.0 else { return };
+        if Handle::try_current().is_ok() {
+            drop(service.ending.in_background(service.client.clone()));
+        } else {
+            service.ending.at_once(&service.client);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The way to the broker, for handlers and for programs of their own.
 
+mod answers;
 mod health;
 mod publish;
 mod request;
@@ -137,13 +138,16 @@ impl Client {
         MessageBuilder::new(self, topic.into())
     }
 
-    /// Publishes an event and waits for the answer: an event of type `A` with the same correlation
-    /// id, on `A`'s topic. Waits 30 s unless told otherwise with [`Request::timeout`].
+    /// Publishes an event and waits for the answer: the first event of type `A` with the same
+    /// correlation id, on `A`'s topic. What comes with that id and is none is passed over, said so
+    /// in the log, and waited behind. Waits 30 s unless told otherwise with [`Request::timeout`];
+    /// takes it from anyone unless told otherwise with [`Request::from`].
     ///
     /// # Errors
     ///
-    /// As [`publish`](Self::publish); [`Error::Timeout`] when no answer comes,
-    /// [`Error::SubscriptionRefused`] when the broker does not let this client hear answers.
+    /// As [`publish`](Self::publish); [`Error::Timeout`] when no answer comes, [`Error::Answer`]
+    /// when only such came as were passed over, or at once when `A` is declared `bare` and has no
+    /// correlation id; [`Error::SubscriptionRefused`] when the broker does not let this client hear answers.
     pub fn request<'a, Q, A>(&'a self, event: &'a Q) -> Request<'a, Q, A>
     where
         Q: Event + Serialize + Sync,
@@ -190,13 +194,25 @@ impl Client {
     /// Ends in order: sends what was accepted, publishes health, says goodbye, within
     /// `MQTT_SHUTDOWN_TIMEOUT`. Further calls and clones find the client stopped.
     ///
+    /// The client of a service ends the service: it takes no more messages, and its handlers finish
+    /// first. To one of these handlers this returns at once, and the service ends when the handler
+    /// has.
+    ///
     /// # Errors
     ///
-    /// [`Error::Timeout`] when messages had to be left behind; [`Error::Stopped`] when the connection
-    /// is gone already because its runtime is.
+    /// [`Error::Timeout`] when messages had to be left behind, or handlers have not finished in half
+    /// of the time; they are given the rest of it all the same. [`Error::Stopped`] when the
+    /// connection is gone already because its runtime is.
     pub async fn shutdown(&self) -> Result<()> {
+        match self.0.ending.get() {
+            Some(ending) => ending.asked_by(self).await,
+            None => self.end(tokio::time::Instant::now() + self.config().shutdown_limit()).await,
+        }
+    }
+
+    /// Ends the connection.
+    pub(crate) async fn end(&self, deadline: tokio::time::Instant) -> Result<()> {
         let (done, ended) = oneshot::channel();
-        let deadline = tokio::time::Instant::now() + self.config().shutdown_limit();
         if self.0.commands.send(Box::new(Command::Shutdown { deadline, done })).is_err() {
             return if self.is_aborted() { Err(Error::Stopped) } else { Ok(()) };
         }

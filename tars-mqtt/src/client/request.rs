@@ -1,27 +1,21 @@
-use std::collections::HashMap;
 use std::fmt;
 use std::future::IntoFuture;
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tars_mqtt_topic::Pattern;
-use tokio::sync::oneshot;
 
 use super::Client;
-use super::subscription::{Messages, read};
-use crate::event::{Envelope, Head, fresh_id};
-use crate::message::Message;
-use crate::{Error, Event, QoS, Result};
+use super::answers::{Answers, PassedOver, Wanted};
+use super::subscription::read_caught;
+use crate::event::{Envelope, fresh_id};
+use crate::{Error, Event, Result};
 
 /// How long an answer may take unless told otherwise.
 const TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Who waits for an answer, by correlation id.
-pub(crate) type Answers = HashMap<String, oneshot::Sender<Message>>;
 
 /// A request on its way, made by [`Client::request`]. It is sent when it is awaited.
 #[must_use = "a request is sent when it is awaited"]
@@ -29,17 +23,40 @@ pub struct Request<'a, Q, A> {
     client: &'a Client,
     event: &'a Q,
     timeout: Duration,
+    source: Option<String>,
     answer: PhantomData<fn() -> A>,
 }
 
 impl<'a, Q, A> Request<'a, Q, A> {
     pub(super) fn new(client: &'a Client, event: &'a Q) -> Self {
-        Self { client, event, timeout: TIMEOUT, answer: PhantomData }
+        Self { client, event, timeout: TIMEOUT, source: None, answer: PhantomData }
     }
 
     /// How long the answer may take, from now. 30 s unless set.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// Who is to answer: the source that the answer names. Others are passed over. Anyone unless
+    /// set.
+    ///
+    /// Whoever may publish can name any source: only the broker's rights keep a forger away.
+    ///
+    /// ```no_run
+    /// # use serde::{Deserialize, Serialize};
+    /// # use tars_mqtt::prelude::*;
+    /// # #[derive(Serialize, Event)]
+    /// # struct LlmRequest { text: String }
+    /// # #[derive(Deserialize, Event)]
+    /// # struct LlmResponse { reply: String }
+    /// # async fn example(client: Client, request: LlmRequest) -> tars_mqtt::Result<()> {
+    /// let answer: Envelope<LlmResponse> = client.request(&request).from("llm-worker").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn from(mut self, source: impl Into<String>) -> Self {
+        self.source = Some(source.into());
         self
     }
 }
@@ -54,81 +71,51 @@ where
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let exchange = exchange::<Q, A>(self.client, self.event);
-            tokio::time::timeout(self.timeout, exchange)
-                .await
-                .unwrap_or(Err(Error::Timeout(self.timeout)))
+            check::<A>()?;
+            let passed_over = Arc::<PassedOver>::default();
+            let exchange =
+                exchange::<Q, A>(self.client, self.event, self.source, passed_over.clone());
+            let answered = tokio::time::timeout(self.timeout, exchange).await;
+            answered.unwrap_or_else(|_| Err(passed_over.error(self.timeout)))
         })
     }
 }
 
-async fn exchange<Q, A>(client: &Client, event: &Q) -> Result<Envelope<A>>
+async fn exchange<Q, A>(
+    client: &Client,
+    event: &Q,
+    source: Option<String>,
+    passed_over: Arc<PassedOver>,
+) -> Result<Envelope<A>>
 where
     Q: Event + Serialize + Sync,
     A: Event + DeserializeOwned,
 {
-    let answers = answers::<A>(client).await?;
+    let answers = Answers::of::<A>(client).await?;
     let id = fresh_id();
-    let (sender, answer) = oneshot::channel();
-    lock(&answers).insert(id.clone(), sender);
-    // Also when the caller gives up waiting.
-    let _forget = Forget { answers: &answers, id: &id };
+    // The place is left also when the caller gives up waiting, after the other end.
+    let wanted = Wanted { from: source, request: (Q::TYPE, client.config().source_name().into()) };
+    let (_place, answer) = answers.wait::<A>(&id, wanted, passed_over);
     let _ = client.event(event).correlate(&*id).send().await?;
     let message = answer.await.map_err(|_| Error::Stopped)?;
-    read(&message).map_err(Error::Answer)
+    read_caught(&message).map_err(Error::Answer)
 }
 
-struct Forget<'a> {
-    answers: &'a Mutex<Answers>,
-    id: &'a str,
-}
-
-impl Drop for Forget<'_> {
-    fn drop(&mut self) {
-        lock(self.answers).remove(self.id);
+/// An answer is known by the correlation id in its envelope, and heard on its own topic.
+fn check<A: Event>() -> Result<()> {
+    let event_type = A::TYPE;
+    if A::BARE {
+        return Err(Error::Answer(format!(
+            "`{event_type}` is declared bare, and without an envelope there is no correlation id \
+             to know an answer by; remove `bare`, or subscribe to it"
+        )));
     }
-}
-
-fn lock(answers: &Mutex<Answers>) -> std::sync::MutexGuard<'_, Answers> {
-    answers.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Those who wait for answers of a kind. Answers are subscribed to once, with the first request,
-/// and listened for as long as the client lives.
-async fn answers<A: Event>(client: &Client) -> Result<Arc<Mutex<Answers>>> {
-    let mut all = client.0.answers.lock().await;
-    if let Some(answers) = all.get(A::TOPIC) {
-        return Ok(answers.clone());
+    if matches!(A::TOPIC, "#" | "+/#") {
+        return Err(Error::Answer(format!(
+            "`{event_type}` has no topic of its own to hear an answer on; take another event"
+        )));
     }
-    let filter = Pattern::parse(A::TOPIC)
-        .map_err(|reason| Error::Filter { filter: A::TOPIC.to_owned(), reason })?
-        .filter();
-    // What a handler waits for must not wait behind the messages that handlers hold: at QoS 0 an
-    // answer needs no place in the broker's window.
-    let qos = if client.0.has_handlers { QoS::AtMostOnce } else { A::QOS };
-    let messages = Messages::open(client, &filter, qos, false).await?;
-    let answers = Arc::new(Mutex::new(Answers::new()));
-    all.insert(A::TOPIC, answers.clone());
-    crate::task::spawn(Box::pin(listen(messages.detach(), answers.clone())));
-    Ok(answers)
-}
-
-async fn listen(queue: Arc<crate::delivery::Queue>, answers: Arc<Mutex<Answers>>) {
-    while let Some(job) = Messages::next(&queue).await {
-        queue.done();
-        if let Ok(head) = Head::find(job.message.payload()) {
-            let waiting = lock(&answers).remove(head.id(job.message.payload()));
-            if let Some(waiting) = waiting {
-                // Whoever asked may have given up.
-                let _ = waiting.send(job.message);
-            }
-        }
-        if let Some(hold) = job.hold {
-            hold.release();
-        }
-    }
-    // Nobody is answered any more.
-    lock(&answers).clear();
+    Ok(())
 }
 
 impl<Q, A> fmt::Debug for Request<'_, Q, A> {

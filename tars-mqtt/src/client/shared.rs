@@ -1,10 +1,11 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{mpsc, watch};
 
-use super::request::Answers;
+use super::answers::Answers;
+use crate::app::Ending;
 use crate::config::Config;
 use crate::connection::{Command, ConnectionState, HealthSlot};
 use crate::delivery::{Outbox, Wake};
@@ -26,6 +27,8 @@ pub(crate) struct Shared {
     pub(crate) has_handlers: bool,
     /// Numbers the client's streams.
     pub(crate) streams: AtomicU64,
-    /// Who waits for an answer, by the topic answers come on.
-    pub(crate) answers: tokio::sync::Mutex<HashMap<&'static str, Arc<Mutex<Answers>>>>,
+    /// How the service ends that this is the client of.
+    pub(crate) ending: OnceLock<Arc<Ending>>,
+    /// Who waits for an answer, by the topic answers come on and its quality of service.
+    pub(crate) answers: tokio::sync::Mutex<HashMap<(&'static str, u8), Arc<Answers>>>,
 }

@@ -1,4 +1,3 @@
-use std::collections::VecDeque;
 use std::fmt;
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -15,7 +14,9 @@ use super::Client;
 use crate::connection::Command;
 use crate::delivery::{Job, Overflow, Queue};
 use crate::event::{Envelope, Head, Unreadable, fresh_id, now, read_data};
+use crate::log::{LogLimit, quoted};
 use crate::message::Message;
+use crate::panics::caught;
 use crate::{Error, Event, QoS, Result};
 
 /// QoS 0 messages that may wait in a stream.
@@ -58,25 +59,13 @@ impl Messages {
 
     /// The next message; `None` once the client has shut down.
     pub(super) async fn next(queue: &Queue) -> Option<Job> {
-        let mut taken = Taken(VecDeque::with_capacity(1));
-        if queue.take(1, &mut taken.0).await { taken.0.pop_front() } else { None }
+        queue.next().await
     }
 
     /// Leaves the subscription to last as long as the connection, which closes the queue.
     pub(super) fn detach(mut self) -> Arc<Queue> {
         self.client = None;
         self.queue.clone()
-    }
-}
-
-/// Messages that were taken from the queue. Nobody will be done with those that are dropped here.
-struct Taken(VecDeque<Job>);
-
-impl Drop for Taken {
-    fn drop(&mut self) {
-        for hold in self.0.drain(..).filter_map(|job| job.hold) {
-            hold.release();
-        }
     }
 }
 
@@ -96,6 +85,7 @@ impl Drop for Messages {
 pub struct Subscription<E> {
     messages: Messages,
     waiting: Option<Waiting>,
+    passed_over: LogLimit,
     event: PhantomData<fn() -> E>,
 }
 
@@ -104,7 +94,7 @@ type Waiting = Pin<Box<dyn Future<Output = Option<Job>> + Send + Sync>>;
 impl<E: Event + DeserializeOwned> Subscription<E> {
     pub(super) async fn open(client: &Client, filter: &str, qos: QoS) -> Result<Self> {
         let messages = Messages::open(client, filter, qos, false).await?;
-        Ok(Self { messages, waiting: None, event: PhantomData })
+        Ok(Self { messages, waiting: None, passed_over: LogLimit::default(), event: PhantomData })
     }
 
     /// The next event; `None` once the client has shut down.
@@ -129,12 +119,18 @@ impl<E: Event + DeserializeOwned> Stream for Subscription<E> {
             let Some(Job { message, hold }) = job else { return Poll::Ready(None) };
             self.messages.queue.done();
             self.messages.queue.hand_out(hold);
-            match read::<E>(&message) {
+            match read_caught::<E>(&message) {
                 Ok(envelope) => return Poll::Ready(Some(envelope)),
-                Err(reason) => tracing::warn!(
-                    topic = message.topic(),
-                    "a message was passed over in a subscription: {reason}"
-                ),
+                Err(reason) => {
+                    if let Some(suppressed) = self.passed_over.allow() {
+                        tracing::warn!(
+                            topic = %quoted(message.topic()),
+                            suppressed,
+                            "a message was passed over in a subscription: {}",
+                            quoted(&reason)
+                        );
+                    }
+                }
             }
         }
     }
@@ -144,6 +140,13 @@ impl<E> fmt::Debug for Subscription<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subscription").finish_non_exhaustive()
     }
+}
+
+/// As [`read`]. The event's own code may panic at what it reads.
+pub(super) fn read_caught<E: Event + DeserializeOwned>(
+    message: &Message,
+) -> Result<Envelope<E>, String> {
+    caught(|| read(message)).unwrap_or_else(|panic| Err(format!("reading it panicked: {panic}")))
 }
 
 /// Reads a message as an event.

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use super::DedupeKey;
+
 /// A program's own defaults, which the environment and the configuration file win over.
 ///
 /// `None` leaves the built-in default.
@@ -20,4 +22,6 @@ pub struct Defaults {
     /// Among how many messages duplicates are recognised; more than 0 with `dedupe`. It also
     /// applies when just the time comes from the environment or the file. Built in: 0.
     pub dedupe_max_entries: Option<usize>,
+    /// What makes two messages duplicates. Built in: all that a handler sees.
+    pub dedupe_key: Option<DedupeKey>,
 }

@@ -95,8 +95,16 @@ fn in_order(problems: Vec<Problem>) -> Vec<Problem> {
 }
 
 fn apply(config: &mut Config, defaults: Defaults) -> Given {
-    let Defaults { url, client_id, source, health, heartbeat, dedupe, dedupe_max_entries } =
-        defaults;
+    let Defaults {
+        url,
+        client_id,
+        source,
+        health,
+        heartbeat,
+        dedupe,
+        dedupe_max_entries,
+        dedupe_key,
+    } = defaults;
     config.health = health.unwrap_or(config.health);
     if let Some(heartbeat) = heartbeat {
         config.heartbeat.enabled = heartbeat.is_some();
@@ -106,6 +114,7 @@ fn apply(config: &mut Config, defaults: Defaults) -> Given {
         config.dedupe.ttl = bounded(ttl.unwrap_or_default());
     }
     config.dedupe.max_entries = dedupe_max_entries.unwrap_or(config.dedupe.max_entries);
+    config.dedupe.key = dedupe_key.unwrap_or(config.dedupe.key);
     let mut given = Given::default();
     for (name, text) in [(URL, url), (CLIENT_ID, client_id), (SOURCE_NAME, source)] {
         given.add(text.map(|text| (name, text)).into_iter().collect(), &Origin::Program);

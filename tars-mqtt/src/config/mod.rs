@@ -3,6 +3,7 @@
 
 mod cautions;
 mod contradictions;
+mod dedupe_key;
 mod defaults;
 mod environment;
 mod file;
@@ -27,6 +28,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use dedupe_key::DedupeKey;
 pub use defaults::Defaults;
 #[cfg(feature = "tls")]
 pub(crate) use files::{PEM_BYTES, read_file};
@@ -84,6 +86,7 @@ struct Heartbeat {
 struct Dedupe {
     ttl: Duration,
     max_entries: usize,
+    key: DedupeKey,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -147,7 +150,7 @@ impl Config {
             keep_alive: Duration::from_secs(60),
             health: false,
             heartbeat: Heartbeat { enabled: false, interval: Duration::from_secs(5) },
-            dedupe: Dedupe { ttl: Duration::ZERO, max_entries: 0 },
+            dedupe: Dedupe { ttl: Duration::ZERO, max_entries: 0, key: DedupeKey::Full },
             reconnect_min: Duration::from_millis(500),
             reconnect_max: Duration::from_secs(5),
             clean_session: false,
@@ -243,6 +246,12 @@ impl Config {
     #[must_use]
     pub fn dedupe_window(&self) -> Option<(Duration, usize)> {
         (!self.dedupe.ttl.is_zero()).then_some((self.dedupe.ttl, self.dedupe.max_entries))
+    }
+
+    /// What makes two messages duplicates; [`DedupeKey::Full`] unless set.
+    #[must_use]
+    pub fn duplicates_compared_by(&self) -> DedupeKey {
+        self.dedupe.key
     }
 
     /// The shortest and the longest wait before the next attempt to connect; 0.5 s and 5 s unless

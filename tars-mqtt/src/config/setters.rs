@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::read::bounded;
 use super::secret::Secret;
-use super::{Config, Dedupe, Login};
+use super::{Config, Dedupe, DedupeKey, Login};
 
 /// Each setter says which values are accepted; others are reported when the client or app starts.
 impl Config {
@@ -43,7 +43,15 @@ impl Config {
     /// all, otherwise `max_entries` must be more than 0. Default: not at all.
     #[must_use]
     pub fn dedupe(mut self, ttl: Duration, max_entries: usize) -> Self {
-        self.dedupe = Dedupe { ttl: bounded(ttl), max_entries };
+        self.dedupe = Dedupe { ttl: bounded(ttl), max_entries, ..self.dedupe };
+        self
+    }
+
+    /// What makes two messages duplicates, while they are filtered. Default:
+    /// [`DedupeKey::Full`].
+    #[must_use]
+    pub fn dedupe_key(mut self, key: DedupeKey) -> Self {
+        self.dedupe.key = key;
         self
     }
 

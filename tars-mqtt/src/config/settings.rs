@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::read::{Refusal, boolean, seconds, whole};
 use super::url::BrokerUrl;
-use super::{Config, flow, names, paths};
+use super::{Config, DedupeKey, flow, names, paths};
 
 /// One row of the settings table.
 pub(super) struct Setting {
@@ -48,7 +48,7 @@ const PEM: &str = "must be the path of a readable PEM file";
 const PACKET_BYTES: std::ops::RangeInclusive<usize> = 1024..=268_435_455;
 
 /// Every setting, in the order in which problems are reported.
-pub(super) static SETTINGS: [Setting; 22] = [
+pub(super) static SETTINGS: [Setting; 23] = [
     Setting {
         name: URL,
         rule: "must be mqtt://[user[:password]@]host[:port] (or mqtts://, ws://, wss://)",
@@ -130,6 +130,13 @@ pub(super) static SETTINGS: [Setting; 22] = [
         rule: "must be a whole number, and more than 0 when MQTT_DEDUPE_TTL is",
         read: |c, text| set(&mut c.dedupe.max_entries, whole(text)),
         show: |c| c.dedupe.max_entries.to_string(),
+        check: |_| Ok(()),
+    },
+    Setting {
+        name: "MQTT_DEDUPE_KEY",
+        rule: "must be full or tars",
+        read: |c, text| set(&mut c.dedupe.key, DedupeKey::parse(text).ok_or(Refusal::Rule)),
+        show: |c| c.dedupe.key.name().to_owned(),
         check: |_| Ok(()),
     },
     Setting {

@@ -184,7 +184,7 @@ mod tests {
 
     /// What a message says: whether all is well, and what it says of that.
     fn said(entry: Option<Entry>) -> Option<(bool, String)> {
-        let payload = entry?.publish.payload().clone();
+        let payload = entry?.publish.payload().to_vec();
         let status: HealthStatus = Head::find(&payload).unwrap().read(&payload).unwrap();
         Some((status.ok, status.event.or(status.err).unwrap_or_default()))
     }
@@ -229,7 +229,7 @@ mod tests {
         assert_eq!(said(health.refusal()), Some(text(false, "refused")));
         slot.set(ok("database is back"));
         let entry = health.said();
-        let payload = entry.as_ref().map(|entry| entry.publish.payload().clone()).unwrap();
+        let payload = entry.as_ref().map(|entry| entry.publish.payload().to_vec()).unwrap();
         assert!(String::from_utf8_lossy(&payload).contains("database is back"));
         assert!(said(entry).is_some_and(|(ok, _)| !ok));
         health.connection_lost();

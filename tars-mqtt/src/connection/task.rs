@@ -1,8 +1,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rumqttc::Packet;
@@ -123,7 +123,8 @@ impl Task {
             commands: commands_sender,
             state: state_receiver,
             tap: tap.clone(),
-            answers: tokio::sync::Mutex::new(HashMap::<&'static str, Arc<Mutex<_>>>::new()),
+            ending: std::sync::OnceLock::new(),
+            answers: tokio::sync::Mutex::new(HashMap::new()),
         }));
         let task = Self {
             dialer,

@@ -8,9 +8,12 @@ use tokio::time::Instant;
 
 use super::queue::Job;
 use super::ticket::{Hold, Ticket};
+use crate::QoS;
+use crate::config::DedupeKey;
+use crate::event::Head;
 use crate::message::Message;
 
-/// What makes two messages the same: a hash of event type, id, and sequence number or data.
+/// What makes two messages the same, as a hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Key(u64);
 
@@ -19,6 +22,7 @@ pub(crate) struct Key(u64);
 pub(crate) struct Dedupe {
     ttl: Duration,
     max_entries: usize,
+    compares: DedupeKey,
     hasher: RandomState,
     seen: Mutex<Seen>,
 }
@@ -52,7 +56,8 @@ impl Hasher for AsItIs {
 
 #[derive(Debug)]
 enum State {
-    /// Being handled; later copies wait here for the outcome.
+    /// Being handled; later copies that somebody waits for wait here for the outcome. They are as
+    /// many as the broker has unacknowledged.
     Running(Vec<Job>),
     /// Handled, at this time. A later copy is done when the first one is, with all its replies.
     Handled(Option<Arc<Ticket>>, Instant),
@@ -68,17 +73,25 @@ pub(crate) enum Verdict {
 }
 
 impl Dedupe {
-    pub(crate) fn new(ttl: Duration, max_entries: usize) -> Self {
-        Self { ttl, max_entries, hasher: RandomState::new(), seen: Mutex::default() }
+    pub(crate) fn new(ttl: Duration, max_entries: usize, compares: DedupeKey) -> Self {
+        let (hasher, seen) = (RandomState::new(), Mutex::default());
+        Self { ttl, max_entries, compares, hasher, seen }
     }
 
-    /// The key of a message: `type|id|seq=N`, or `type|id|` and the bytes of its data.
-    pub(crate) fn key(&self, event_type: &str, id: &str, seq: Option<i128>, data: &[u8]) -> Key {
-        let discriminator = match seq {
-            Some(seq) => (Some(seq), &[][..]),
-            None => (None, data),
-        };
-        Key(self.hasher.hash_one((event_type, id, discriminator)))
+    /// The key of a message that has an envelope.
+    pub(crate) fn key(&self, message: &Message, head: &Head) -> Key {
+        let payload = message.payload();
+        match self.compares {
+            DedupeKey::Full => Key(self.hasher.hash_one((message.topic(), &payload[..]))),
+            DedupeKey::Tars => {
+                let discriminator = match head.seq(payload) {
+                    Some(seq) => (Some(seq), &[][..]),
+                    None => (None, head.data(payload)),
+                };
+                let (event_type, id) = (head.event_type(payload), head.id(payload));
+                Key(self.hasher.hash_one((event_type, id, discriminator)))
+            }
+        }
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -94,13 +107,18 @@ impl Dedupe {
                 return Verdict::Run(hold);
             }
             Entry::Occupied(mut entry) => match entry.get_mut() {
-                State::Running(copies) => copies.push(Job { message: message.clone(), hold }),
+                // No acknowledgement waits for a copy at QoS 0. It would wait here for nothing, and
+                // nothing would bound how many do.
+                State::Running(copies) if message.qos > QoS::AtMostOnce && hold.is_some() => {
+                    copies.push(Job { message: message.clone(), hold });
+                }
+                State::Running(_) => follow(None, hold),
                 State::Handled(_, at) if at.elapsed() > self.ttl => {
                     entry.insert(State::Running(Vec::new()));
                     return Verdict::Run(hold);
                 }
                 State::Handled(first, _) => {
-                    let first = first.clone();
+                    let first = first.clone().filter(|_| message.qos > QoS::AtMostOnce);
                     drop(seen);
                     follow(first.as_deref(), hold);
                 }
@@ -162,17 +180,35 @@ fn follow(first: Option<&Ticket>, copy: Option<Hold>) {
 mod tests {
     use super::super::wake::Wake;
     use super::*;
-    use crate::QoS;
     use crate::message::Message;
 
     fn message() -> Message {
+        sent("t", "")
+    }
+
+    fn sent(topic: &str, payload: &str) -> Message {
         Message {
-            topic: "t".into(),
-            payload: bytes::Bytes::new(),
+            topic: topic.into(),
+            payload: bytes::Bytes::copy_from_slice(payload.as_bytes()),
             qos: QoS::AtLeastOnce,
             retain: false,
             dup: false,
         }
+    }
+
+    fn filter(ttl: Duration, max_entries: usize) -> Dedupe {
+        Dedupe::new(ttl, max_entries, DedupeKey::Full)
+    }
+
+    fn key(dedupe: &Dedupe, topic: &str, source: &str, ts: f64, data: &str) -> Key {
+        let payload =
+            format!(r#"{{"id":"b","type":"a","ts":{ts},"source":"{source}","data":{data}}}"#);
+        let message = sent(topic, &payload);
+        dedupe.key(&message, &Head::find(message.payload()).unwrap())
+    }
+
+    fn numbered(dedupe: &Dedupe, number: u32) -> Key {
+        key(dedupe, "t", "s", f64::from(number), "{}")
     }
 
     fn open() -> (Hold, Arc<Ticket>) {
@@ -186,19 +222,54 @@ mod tests {
     }
 
     #[test]
-    fn the_key_takes_the_sequence_number_before_the_data() {
-        let dedupe = Dedupe::new(Duration::from_secs(1), 10);
-        let key = |seq, data: &str| dedupe.key("a", "b", seq, data.as_bytes());
-        assert_eq!(key(Some(1), "x"), key(Some(1), "y"));
-        assert_ne!(key(Some(1), "x"), key(Some(2), "x"));
-        assert_eq!(key(None, "x"), key(None, "x"));
-        assert_ne!(key(None, "x"), key(None, "y"));
+    fn the_full_key_tells_apart_whatever_a_handler_can_tell_apart() {
+        let dedupe = filter(Duration::from_secs(1), 10);
+        let seq = r#"{"seq":1}"#;
+        let keys = [
+            key(&dedupe, "t", "s", 1.5, seq),
+            key(&dedupe, "u", "s", 1.5, seq),
+            key(&dedupe, "t", "r", 1.5, seq),
+            key(&dedupe, "t", "s", 2.5, seq),
+            key(&dedupe, "t", "s", 1.5, r#"{"seq":1,"x":2}"#),
+        ];
+        for (index, key) in keys.iter().enumerate() {
+            assert!(!keys[..index].contains(key), "{index}");
+        }
+        assert_eq!(key(&dedupe, "t", "s", 1.5, seq), keys[0]);
+    }
+
+    #[test]
+    fn the_key_of_tars_takes_the_sequence_number_before_the_data() {
+        let dedupe = Dedupe::new(Duration::from_secs(1), 10, DedupeKey::Tars);
+        let of = |data: &str| key(&dedupe, "t", "s", 1.5, data);
+        assert_eq!(of(r#"{"seq":1}"#), of(r#"{"seq":1,"x":2}"#));
+        assert_ne!(of(r#"{"seq":1}"#), of(r#"{"seq":2}"#));
+        assert_ne!(of(r#"{"x":1}"#), of(r#"{"x":2}"#));
+        assert_eq!(of(r#"{"x":1}"#), key(&dedupe, "u", "r", 2.5, r#"{"x":1}"#));
+    }
+
+    #[test]
+    fn a_copy_that_nobody_waits_for_is_not_kept() {
+        let dedupe = filter(Duration::from_secs(1), 10);
+        let key = numbered(&dedupe, 1);
+        assert!(runs(&dedupe, key));
+        for _ in 0..1000 {
+            assert!(!runs(&dedupe, key));
+        }
+        let (unacknowledged, ticket) = open();
+        let message_at_qos_0 = Message { qos: QoS::AtMostOnce, ..message() };
+        let verdict = dedupe.begin(key, &message_at_qos_0, Some(unacknowledged));
+        assert!(matches!(verdict, Verdict::Copy));
+        assert!(ticket.is_done(), "it is done with at once");
+        let (copy, _ticket) = open();
+        assert!(matches!(dedupe.begin(key, &message(), Some(copy)), Verdict::Copy));
+        assert_eq!(dedupe.failed(key).len(), 1);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_copy_is_done_with_the_first_and_forgotten_after_the_ttl() {
-        let dedupe = Dedupe::new(Duration::from_secs(1), 10);
-        let key = dedupe.key("a", "b", None, b"");
+        let dedupe = filter(Duration::from_secs(1), 10);
+        let key = numbered(&dedupe, 1);
         let (first, first_ticket) = open();
         let verdict = dedupe.begin(key, &message(), Some(first));
         let Verdict::Run(Some(first)) = verdict else { panic!("{verdict:?}") };
@@ -216,8 +287,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_that_was_handled_again_after_its_time_is_remembered_from_then_on() {
-        let dedupe = Dedupe::new(Duration::from_secs(10), 2);
-        let keys = [0, 1].map(|seq| dedupe.key("a", "b", Some(seq), b""));
+        let dedupe = filter(Duration::from_secs(10), 2);
+        let keys = [0, 1].map(|number| numbered(&dedupe, number));
         assert!(runs(&dedupe, keys[0]));
         dedupe.handled(keys[0], None);
         tokio::time::advance(Duration::from_secs(11)).await;
@@ -234,18 +305,19 @@ mod tests {
 
     #[test]
     fn a_copy_may_try_when_the_first_one_failed() {
-        let dedupe = Dedupe::new(Duration::from_secs(1), 10);
-        let key = dedupe.key("a", "b", None, b"");
+        let dedupe = filter(Duration::from_secs(1), 10);
+        let key = numbered(&dedupe, 1);
         assert!(runs(&dedupe, key));
-        assert!(!runs(&dedupe, key));
+        let (copy, _ticket) = open();
+        assert!(matches!(dedupe.begin(key, &message(), Some(copy)), Verdict::Copy));
         assert_eq!(dedupe.failed(key).len(), 1);
         assert!(runs(&dedupe, key));
     }
 
     #[test]
     fn the_oldest_entry_goes_when_there_are_too_many() {
-        let dedupe = Dedupe::new(Duration::from_secs(100), 2);
-        let keys = [0, 1, 2].map(|seq| dedupe.key("a", "b", Some(seq), b""));
+        let dedupe = filter(Duration::from_secs(100), 2);
+        let keys = [0, 1, 2].map(|number| numbered(&dedupe, number));
         for key in keys {
             assert!(runs(&dedupe, key));
             dedupe.handled(key, None);

@@ -170,6 +170,27 @@ impl Queue {
         }
     }
 
+    /// Waits for a message and takes it; `None` once the queue is closed and empty. May be dropped
+    /// at any time: what is taken is given out at once.
+    pub(crate) async fn next(&self) -> Option<Job> {
+        let mut taken = VecDeque::new();
+        loop {
+            match self.try_take(1, &mut taken) {
+                Taken::Some { room_was_awaited } => {
+                    if room_was_awaited {
+                        self.wake.wake();
+                    }
+                    return taken.pop_front();
+                }
+                Taken::Nothing => self.ready.notified().await,
+                Taken::Closed => {
+                    self.ready.notify_one();
+                    return None;
+                }
+            }
+        }
+    }
+
     fn try_take(&self, max: usize, into: &mut VecDeque<Job>) -> Taken {
         let mut waiting = self.waiting();
         let count = waiting.jobs.len().min(max);

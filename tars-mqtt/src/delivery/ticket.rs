@@ -21,19 +21,43 @@ impl Ticket {
     /// A ticket that waits for as many holds as [`Ticket::hold`] hands out. The one returned here
     /// keeps it open meanwhile.
     pub(crate) fn open(wake: &Arc<Wake>) -> Hold {
-        Hold(Arc::new(Self {
+        let ticket = Arc::new(Self {
             outstanding: AtomicUsize::new(1),
             followers: Mutex::default(),
             dropped: AtomicBool::new(false),
             kept: AtomicBool::new(false),
             wake: wake.clone(),
-        }))
+        });
+        Hold { ticket, when_dropped: WhenDropped::KeepsForGood }
     }
 
-    /// One more hold on a message that is not done yet.
+    /// One more hold on a message that is not done yet, for a handler or a copy.
     pub(crate) fn hold(self: &Arc<Self>) -> Hold {
+        self.one_more(WhenDropped::KeepsForGood)
+    }
+
+    /// One more hold, for a reply. Whoever gives up sending the reply lets go with that: the
+    /// handler has a hold of its own, and says what becomes of the message.
+    pub(crate) fn hold_for_reply(self: &Arc<Self>) -> Hold {
+        self.one_more(WhenDropped::LetsGo)
+    }
+
+    fn one_more(self: &Arc<Self>, when_dropped: WhenDropped) -> Hold {
         self.outstanding.fetch_add(1, Ordering::Relaxed);
-        Hold(self.clone())
+        Hold { ticket: self.clone(), when_dropped }
+    }
+
+    fn let_go(&self) {
+        if self.outstanding.fetch_sub(1, Ordering::AcqRel) == 1 {
+            let followers = {
+                let mut followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
+                std::mem::take(&mut *followers)
+            };
+            for follower in followers {
+                follower.release();
+            }
+            self.wake.wake();
+        }
     }
 
     pub(crate) fn is_done(&self) -> bool {
@@ -64,33 +88,41 @@ impl Ticket {
 
 /// Keeps a message from being acknowledged until it is released.
 ///
-/// One that is dropped without being released keeps its message unacknowledged for good: whoever
-/// held it did not finish, and the broker must send the message again.
+/// A handler's that is dropped without being released keeps its message unacknowledged for good:
+/// the handler was cut off by the end of the service, and the broker must send the message again.
 #[derive(Debug)]
 #[must_use]
-pub(crate) struct Hold(Arc<Ticket>);
+pub(crate) struct Hold {
+    ticket: Arc<Ticket>,
+    when_dropped: WhenDropped,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WhenDropped {
+    KeepsForGood,
+    LetsGo,
+}
 
 impl Hold {
     pub(crate) fn ticket(&self) -> &Arc<Ticket> {
-        &self.0
+        &self.ticket
     }
 
     /// The message had to be dropped: nothing is left to wait for.
     pub(crate) fn drop_message(self) {
-        self.0.dropped.store(true, Ordering::Relaxed);
+        self.ticket.dropped.store(true, Ordering::Relaxed);
         self.release();
     }
 
-    pub(crate) fn release(self) {
-        if self.0.outstanding.fetch_sub(1, Ordering::AcqRel) == 1 {
-            let followers = {
-                let mut followers = self.0.followers.lock().unwrap_or_else(PoisonError::into_inner);
-                std::mem::take(&mut *followers)
-            };
-            for follower in followers {
-                follower.release();
-            }
-            self.0.wake.wake();
+    pub(crate) fn release(mut self) {
+        self.when_dropped = WhenDropped::LetsGo;
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        if self.when_dropped == WhenDropped::LetsGo {
+            self.ticket.let_go();
         }
     }
 }
@@ -111,11 +143,22 @@ mod tests {
     }
 
     #[test]
-    fn a_hold_that_is_only_dropped_never_lets_its_message_go() {
+    fn a_hold_of_a_handler_that_is_only_dropped_never_lets_its_message_go() {
         let hold = Ticket::open(&Arc::default());
         let ticket = hold.ticket().clone();
         drop(hold);
         assert!(!ticket.is_done());
+    }
+
+    #[test]
+    fn a_hold_of_a_reply_that_is_given_up_lets_its_message_go() {
+        let handler = Ticket::open(&Arc::default());
+        let ticket = handler.ticket().clone();
+        let reply = ticket.hold_for_reply();
+        drop(reply);
+        assert!(!ticket.is_done(), "the handler is at work");
+        handler.release();
+        assert!(ticket.is_done());
     }
 
     #[test]

@@ -37,6 +37,11 @@ impl Wake {
         self.notify.notified().await;
     }
 
+    /// Whether what runs on this thread is a handler of this connection.
+    pub(crate) fn is_polling(&self) -> bool {
+        POLLING.get().0 == self.key()
+    }
+
     /// Whether what runs on this thread has asked for it to be woken.
     pub(crate) fn is_owed(&self) -> bool {
         POLLING.get() == (self.key(), true)
@@ -53,20 +58,23 @@ impl Wake {
     pub(crate) async fn holding_back(&self, mut task: BoxFuture<()>) {
         std::future::poll_fn(|context| {
             let outer = POLLING.replace((self.key(), false));
-            // Restored also when the task panics.
-            let _restore = Restore(outer);
-            let poll = task.as_mut().poll(context);
-            self.wake_if_owed();
-            poll
+            // Also when the task panics.
+            let _end = End { wake: self, outer };
+            task.as_mut().poll(context)
         })
         .await;
     }
 }
 
-struct Restore((usize, bool));
+/// What is due when the task gives its thread back.
+struct End<'w> {
+    wake: &'w Wake,
+    outer: (usize, bool),
+}
 
-impl Drop for Restore {
+impl Drop for End<'_> {
     fn drop(&mut self) {
-        POLLING.set(self.0);
+        self.wake.wake_if_owed();
+        POLLING.set(self.outer);
     }
 }

@@ -1,6 +1,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use tars_mqtt_topic::is_unwanted;
+
 use crate::{Error, QoS, Result};
 
 /// A kind of message that services agree on: its type, where it is published, and how.
@@ -55,7 +57,8 @@ pub trait Event {
     ///
     /// # Errors
     ///
-    /// [`Error::TopicField`] when a field contains `/`, `+`, `#` or U+0000.
+    /// [`Error::TopicField`] when a field contains `/`, `+`, `#`, a control character or a
+    /// non-character, or when one for the first level is empty or begins with `$`.
     fn topic(&self) -> Result<Cow<'static, str>> {
         Ok(Cow::Borrowed(Self::TOPIC))
     }
@@ -69,6 +72,13 @@ pub struct TopicField<'a> {
     pub name: &'static str,
     /// Its value.
     pub value: &'a dyn DisplayDebug,
+}
+
+/// Whether a text can be a level of a topic. It may be somebody else's: it must lead neither to other
+/// topics nor to what is the broker's, and a broker must not close the connection over it.
+fn can_fill(index: usize, value: &str) -> bool {
+    let is_root = index == 0 && (value.is_empty() || value.starts_with('$'));
+    !is_root && !value.contains(|c| matches!(c, '/' | '+' | '#') || is_unwanted(c))
 }
 
 /// A value that can stand in a topic.
@@ -101,7 +111,7 @@ impl TopicField<'_> {
                 None => filled.push_str(level),
                 Some(field) => {
                     let value = field.value.to_string();
-                    if value.contains(['/', '+', '#', '\0']) {
+                    if !can_fill(index, &value) {
                         return Err(Error::TopicField { topic, field: field.name, value });
                     }
                     filled.push_str(&value);
@@ -109,5 +119,45 @@ impl TopicField<'_> {
             }
         }
         Ok(Cow::Owned(filled))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fill(topic: &'static str, value: &str) -> Result<Cow<'static, str>> {
+        TopicField::fill(topic, &[TopicField { name: "field", value: &value }])
+    }
+
+    #[test]
+    fn a_field_fills_its_level_and_nothing_else() {
+        for value in ["kitchen", "Küche ☃", "{x}", "a b", "..", "$x", ""] {
+            assert_eq!(fill("rooms/{field}/state", value).unwrap(), format!("rooms/{value}/state"));
+        }
+        for value in [
+            "a/b",
+            "+",
+            "#",
+            "\0",
+            "kitchen\n",
+            "\u{7f}",
+            "\u{85}",
+            "\u{fdd0}",
+            "\u{1fffe}",
+            "\u{ffff}",
+        ] {
+            let error = fill("rooms/{field}/state", value).unwrap_err();
+            assert!(matches!(error, Error::TopicField { field: "field", .. }), "{value:?}");
+            assert!(!error.to_string().contains('\n'), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_field_for_the_first_level_is_neither_empty_nor_the_brokers() {
+        assert_eq!(fill("{field}/out", "kitchen").unwrap(), "kitchen/out");
+        for value in ["", "$SYS", "$share", "$"] {
+            assert!(fill("{field}/out", value).is_err(), "{value}");
+        }
     }
 }

@@ -1,3 +1,4 @@
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -29,6 +30,26 @@ pub(crate) fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
+/// The time now, and another one than before: events that are sent with the same id, topic and data
+/// are different ones, and this is what tells them apart. A redelivery has the time of the first.
+fn stamp() -> f64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    let now = now();
+    let mut stamp = now;
+    // Only differs, and publishes nothing: so no order is needed.
+    let _ = LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| {
+        stamp = after(f64::from_bits(last), now);
+        Some(stamp.to_bits())
+    });
+    stamp
+}
+
+/// The time, or if the last one is hardly before it, the next one after that. A clock that was set
+/// back is taken as it is.
+fn after(last: f64, now: f64) -> f64 {
+    if last >= now && last - now < 1.0 { last.next_up() } else { now }
+}
+
 /// Writes an event as it goes over the wire.
 pub(crate) fn encode<E: Event + Serialize>(event: &E, id: &str, source: &str) -> Result<Bytes> {
     let mut json = Vec::with_capacity(256);
@@ -52,7 +73,7 @@ fn begin(json: &mut Vec<u8>, event_type: &'static str, id: &str, source: &str) -
         ts: f64,
         source: &'a str,
     }
-    let start = Start { id, r#type: event_type, ts: now(), source };
+    let start = Start { id, r#type: event_type, ts: stamp(), source };
     serde_json::to_writer(&mut *json, &start).map_err(|error| refusal(event_type, &error))?;
     json.pop();
     json.extend_from_slice(br#","data":"#);
@@ -92,4 +113,35 @@ pub(crate) fn read_data<T: DeserializeOwned>(json: &[u8]) -> Result<T, serde_jso
 /// none from bytes, compiles each event once and not twice.
 pub(crate) fn utf8(json: &[u8]) -> Result<&str, serde_json::Error> {
     std::str::from_utf8(json).map_err(serde::de::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_events_are_sent_with_the_same_time() {
+        let stamps: Vec<u64> = (0..10_000).map(|_| stamp().to_bits()).collect();
+        assert!(stamps.windows(2).all(|pair| pair[0] != pair[1]));
+        let threads: Vec<_> = (0..4)
+            .map(|_| std::thread::spawn(|| (0..10_000).map(|_| stamp().to_bits()).collect()))
+            .collect();
+        let mut all: Vec<u64> = Vec::new();
+        for thread in threads {
+            let stamps: Vec<u64> = thread.join().unwrap();
+            all.extend(stamps);
+        }
+        all.sort_unstable();
+        assert!(all.windows(2).all(|pair| pair[0] != pair[1]));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_is_believed() {
+        let last = 1_754_300_000.25;
+        let bits = f64::to_bits;
+        assert_eq!(bits(after(last, last + 0.5)), bits(last + 0.5));
+        assert!(after(last, last) > last && after(last, last) < last + 0.001);
+        assert!(after(last, last - 0.5) > last);
+        assert_eq!(bits(after(last, last - 3600.0)), bits(last - 3600.0));
+    }
 }

@@ -82,6 +82,18 @@ pub struct DeadLetter {
     pub handler: String,
     /// How often it was tried.
     pub attempts: u32,
+    /// Whether something had to be cut off for the letter to keep within the limit
+    /// (`MQTT_MAX_PACKET_SIZE`): mostly of the payload. Left out of a letter that is whole.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub truncated: bool,
+    /// The bytes that the whole payload had, where the letter is cut.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 impl Event for DeadLetter {
@@ -91,20 +103,5 @@ impl Event for DeadLetter {
     /// Always an error: the topic is the handler's choice.
     fn topic(&self) -> Result<Cow<'static, str>> {
         Err(Error::Topic { topic: Self::TOPIC.to_owned(), reason: TopicNameError::Wildcard('#') })
-    }
-}
-
-impl DeadLetter {
-    pub(crate) fn encode_payload(payload: &[u8]) -> (String, &'static str) {
-        use std::fmt::Write as _;
-        if let Ok(text) = std::str::from_utf8(payload) {
-            return (text.to_owned(), "utf-8");
-        }
-        let hex = payload.iter().fold(String::with_capacity(payload.len() * 2), |mut hex, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        });
-        (hex, "hex")
     }
 }

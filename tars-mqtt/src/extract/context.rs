@@ -215,7 +215,7 @@ impl Context {
         // The semaphore is never closed.
         entry.share = self.scope.share.clone().acquire_owned().await.ok();
         if entry.publish.qos() > QoS::AtMostOnce {
-            entry.hold = self.ticket.as_ref().map(Ticket::hold);
+            entry.hold = self.ticket.as_ref().map(Ticket::hold_for_reply);
         }
         entry
     }

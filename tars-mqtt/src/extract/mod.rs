@@ -77,35 +77,57 @@ pub struct EventInfo {
     pub topic: &'static str,
     /// [`Event::QOS`](crate::Event::QOS)
     pub qos: crate::QoS,
+    /// [`Event::RETAIN`](crate::Event::RETAIN)
+    pub retain: bool,
 }
 
 impl EventInfo {
     /// What is known of an event.
     #[must_use]
     pub const fn of<E: crate::Event>() -> Self {
-        Self { event_type: E::TYPE, topic: E::TOPIC, qos: E::QOS }
+        Self { event_type: E::TYPE, topic: E::TOPIC, qos: E::QOS, retain: E::RETAIN }
     }
 }
 
 /// Why something could not be taken from a message.
 #[derive(Debug)]
-pub struct Rejection(BoxError);
+pub struct Rejection {
+    reason: BoxError,
+    kind: RejectionKind,
+}
+
+/// What a rejection means to the handler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RejectionKind {
+    /// The message is not what the handler takes.
+    Unfit,
+    /// It is an event of another type, which another handler may take.
+    OtherType,
+}
 
 impl Rejection {
     /// A rejection with this reason.
     pub fn new(reason: impl Into<BoxError>) -> Self {
-        Self(reason.into())
+        Self { reason: reason.into(), kind: RejectionKind::Unfit }
+    }
+
+    pub(crate) fn of_another_type(reason: String) -> Self {
+        Self { reason: reason.into(), kind: RejectionKind::OtherType }
+    }
+
+    pub(crate) fn kind(&self) -> RejectionKind {
+        self.kind
     }
 }
 
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
+        fmt::Display::fmt(&self.reason, f)
     }
 }
 
 impl std::error::Error for Rejection {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&*self.0)
+        Some(&*self.reason)
     }
 }

@@ -35,6 +35,7 @@ fn data<E: Event + DeserializeOwned>(context: &Context) -> Result<E, Rejection> 
     let Some(head) = context.head() else { return without_envelope(context) };
     head.read(payload).or_else(|unreadable| match unreadable {
         Unreadable::Envelope(_) => without_envelope(context),
+        other @ Unreadable::Type(..) => Err(Rejection::of_another_type(other.to_string())),
         refused => Err(Rejection::new(refused.to_string())),
     })
 }

@@ -73,7 +73,12 @@ fn is_pattern(text: &str) -> bool {
         }
     });
     let shared = levels.len() > 1 && levels[0] == "$share";
-    sound && !text.is_empty() && text.len() <= 65_535 && !text.contains('\0') && !shared
+    let fits = !text.is_empty() && text.len() <= 65_535 && levels.len() <= 200;
+    let is_non_character = |c: char| {
+        let code = c as u32;
+        (0xfdd0..=0xfdef).contains(&code) || code & 0xfffe == 0xfffe
+    };
+    sound && fits && !text.contains(|c: char| c.is_control() || is_non_character(c)) && !shared
 }
 
 fn is_name(text: &str) -> bool {

@@ -169,6 +169,7 @@ mod tests {
             event_type: "llm.request",
             topic: "llm/request",
             qos: QoS::AtLeastOnce,
+            retain: false,
         }),
     };
     const BYTES: Argument = Argument { text: "Bytes", ..TEXT };

@@ -1,9 +1,14 @@
 //! Handlers: what the macro says of them, and the tasks that run them.
 
+mod call;
 mod check;
+mod failed;
 mod failure;
+mod letter;
+mod neighbours;
 mod run;
 mod spec;
+mod told;
 mod worker;
 
 use std::future::Future;
@@ -11,8 +16,9 @@ use std::sync::Arc;
 
 pub use check::{Argument, check_dead_letter, check_filter, check_payload, check_topic};
 pub use failure::Failure;
-pub use spec::{AckMode, HandlerSpec, Options};
-pub(crate) use worker::Worker;
+pub(crate) use neighbours::{Neighbours, Retained};
+pub use spec::{AckMode, HandlerSpec, Options, OtherTypes};
+pub(crate) use worker::{Limits, Worker};
 
 use crate::extract::{Context, Requirements};
 

@@ -56,6 +56,15 @@ pub enum AckMode {
     OnReceive,
 }
 
+/// What becomes of an event of another type than the handler takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OtherTypes {
+    /// It is passed over in silence.
+    Ignore,
+    /// It is refused, like what cannot be read.
+    Reject,
+}
+
 /// The options of `#[subscribe]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
@@ -81,6 +90,9 @@ pub struct Options {
     pub group: Option<&'static str>,
     /// Whether the event may come without its envelope.
     pub accept_bare: bool,
+    /// What becomes of events of another type. Default: ignored where another handler of the
+    /// service takes them on the topic, else rejected.
+    pub other_types: Option<OtherTypes>,
 }
 
 impl Options {
@@ -97,6 +109,7 @@ impl Options {
         ack: AckMode::OnHandled,
         group: None,
         accept_bare: false,
+        other_types: None,
     };
 }
 

@@ -7,11 +7,13 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::Handler;
 use super::run::Run;
+use super::{Handler, Neighbours, Retained};
 use crate::delivery::{Dedupe, Job, Queue, Wake};
 use crate::extract::Scope;
-use crate::log::LogLimit;
+use crate::log::{LogLimit, quoted};
+use crate::panics::{caught, caught_to_the_end};
+use crate::task::BoxFuture;
 
 /// Messages taken from the queue at once: one lock and one wake-up for all of them.
 const BATCH: usize = 32;
@@ -24,13 +26,30 @@ pub(crate) struct Worker {
     pub(crate) scope: Arc<Scope>,
     pub(crate) queue: Arc<Queue>,
     pub(crate) dedupe: Option<Dedupe>,
-    pub(crate) failures: LogLimit,
+    pub(crate) limits: Limits,
+    pub(crate) neighbours: Neighbours,
+    pub(crate) retained: Retained,
     pub(crate) stopping: watch::Receiver<bool>,
+}
+
+/// How much is said of each trouble that messages can cause.
+#[derive(Debug, Default)]
+pub(crate) struct Limits {
+    pub(super) failures: LogLimit,
+    pub(super) retries: LogLimit,
+    pub(super) letters: LogLimit,
+    pub(super) passed_over: LogLimit,
+    pub(super) duplicates: LogLimit,
+    panics: LogLimit,
 }
 
 impl Worker {
     pub(crate) fn wake(&self) -> &Wake {
         self.scope.client.wake()
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
     }
 
     /// Waits before another attempt. Returns `false` when the service stops meanwhile.
@@ -45,15 +64,40 @@ impl Worker {
 
 /// Starts one of a handler's tasks.
 pub(super) fn spawn<H: Handler>(worker: Arc<Worker>) -> JoinHandle<()> {
-    let work = Box::pin(work::<H>(worker.clone()));
-    crate::task::spawn(Box::pin(async move { worker.wake().holding_back(work).await }))
+    let begin = |worker| -> BoxFuture<()> { Box::pin(work::<H>(worker)) };
+    crate::task::spawn(Box::pin(keep_working(worker, begin)))
+}
+
+/// Begins anew when a panic has come past all that catches it, for instance out of what the program
+/// collects its log with: a handler without its tasks would hold up every other one.
+async fn keep_working(worker: Arc<Worker>, begin: fn(Arc<Worker>) -> BoxFuture<()>) {
+    loop {
+        let work = begin(worker.clone());
+        let Err(panic) = caught_to_the_end(worker.wake().holding_back(work)).await else { return };
+        if worker.is_stopping() {
+            return;
+        }
+        let said = caught(|| {
+            if let Some(suppressed) = worker.limits.panics.allow() {
+                tracing::error!(
+                    handler = worker.scope.spec.name,
+                    panic = %quoted(&panic),
+                    suppressed,
+                    "a handler's task panicked and begins anew; its message counts as failed"
+                );
+            }
+        });
+        // Whoever panics over what is said hears no more of it.
+        drop(said);
+        tokio::task::yield_now().await;
+    }
 }
 
 async fn work<H: Handler>(worker: Arc<Worker>) {
     let mut shift = Shift::new(&worker);
     while let Some(mut run) = shift.next().await {
         loop {
-            let outcome = run.attempt(pin!(H::call(run.context()))).await;
+            let outcome = run.attempt(pin!(Some(H::call(run.context())))).await;
             if !run.goes_on_after(outcome).await {
                 break;
             }
@@ -110,6 +154,22 @@ impl<'w> Shift<'w> {
             // The connection's task may now stand where only this thread can run it.
             tokio::task::yield_now().await;
             self.since = Instant::now();
+        }
+    }
+}
+
+/// What was taken and not begun is left to another task.
+impl Drop for Shift<'_> {
+    fn drop(&mut self) {
+        if !std::thread::panicking() || self.worker.is_stopping() {
+            return;
+        }
+        if self.busy {
+            self.worker.queue.done();
+        }
+        for job in self.jobs.drain(..).rev() {
+            self.worker.queue.done();
+            self.worker.queue.put_back(job);
         }
     }
 }

@@ -72,20 +72,24 @@ impl Publish {
         &self.0.topic
     }
 
-    #[cfg(test)]
-    pub(crate) fn payload(&self) -> &Bytes {
-        &self.0.payload
-    }
-
     /// Bytes of topic and payload.
     pub(crate) fn len(&self) -> usize {
         self.0.topic.len() + self.0.payload.len()
     }
 
     /// The size of the whole packet once it has its packet id.
-    pub(crate) fn check_size(&self, limit: usize) -> Result<(), Error> {
+    pub(crate) fn size(&self) -> usize {
         let id = if self.qos() == QoS::AtMostOnce { 0 } else { 2 };
-        let size = self.0.size() + id;
+        self.0.size() + id
+    }
+
+    #[cfg(test)]
+    pub(crate) fn payload(&self) -> &[u8] {
+        &self.0.payload
+    }
+
+    pub(crate) fn check_size(&self, limit: usize) -> Result<(), Error> {
+        let size = self.size();
         if size > limit { Err(Error::TooLarge { size, limit }) } else { Ok(()) }
     }
 }

@@ -7,7 +7,7 @@
 
 use tars_mqtt::prelude::*;
 
-#[tars_mqtt::main(client_id = "tars-tts", heartbeat = "5s")]
+#[tars_mqtt::main(client_id = "tars-tts", heartbeat = "5s", dedupe_key = "tars")]
 async fn main(app: App) -> anyhow::Result<()> {
     Ok(tars::tts::service(app)?.run().await?)
 }

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tars_mqtt::broker::EmbeddedBroker;
-use tars_mqtt::config::Defaults;
+use tars_mqtt::config::{DedupeKey, Defaults};
 use tars_mqtt::prelude::*;
 use tars_mqtt::{Result, Running};
 use tokio::sync::mpsc;
@@ -98,7 +98,7 @@ impl Stack {
     }
 }
 
-/// As `#[tars_mqtt::main(client_id = "…", heartbeat = "5s")]` has it.
+/// As `#[tars_mqtt::main(client_id = "…", heartbeat = "5s", dedupe_key = "tars")]` has it.
 fn config(client_id: &str, url: Option<String>) -> Result<Config> {
     Config::load(Defaults {
         url,
@@ -107,6 +107,7 @@ fn config(client_id: &str, url: Option<String>) -> Result<Config> {
         heartbeat: Some(Some(Duration::from_secs(5))),
         dedupe: Some(Some(Duration::from_secs(30))),
         dedupe_max_entries: Some(2048),
+        dedupe_key: Some(DedupeKey::Tars),
         ..Defaults::default()
     })
 }

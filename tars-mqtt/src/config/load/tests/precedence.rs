@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use super::{BASE, Defaults, names, only};
-use crate::config::Origin;
 use crate::config::tests::Scratch;
+use crate::config::{DedupeKey, Origin};
 
 fn program() -> Defaults {
     Defaults {
@@ -13,6 +13,7 @@ fn program() -> Defaults {
         heartbeat: Some(Some(Duration::from_secs(7))),
         dedupe: Some(Some(Duration::from_secs(30))),
         dedupe_max_entries: Some(2048),
+        dedupe_key: Some(DedupeKey::Tars),
     }
 }
 
@@ -38,6 +39,20 @@ fn the_environment_wins_over_the_file_over_the_program_over_what_is_built_in() {
     let chosen = (config.url().host(), config.client_id(), config.source_name());
     assert_eq!(chosen, ("file", "env", "file"));
     assert_eq!(config.keep_alive_interval(), Duration::from_secs(10));
+}
+
+#[test]
+fn the_key_of_duplicates_is_chosen_by_the_environment_or_the_program() {
+    let key = |vars, defaults| {
+        only(vars, defaults).expect("a valid configuration").duplicates_compared_by()
+    };
+    assert_eq!(key(&[], program()), DedupeKey::Tars);
+    assert_eq!(key(&[("MQTT_DEDUPE_KEY", "Full")], program()), DedupeKey::Full);
+    let unsaid = Defaults { dedupe_key: None, ..program() };
+    assert_eq!(key(&[], unsaid.clone()), DedupeKey::Full);
+    assert_eq!(key(&[("MQTT_DEDUPE_KEY", " tars ")], unsaid.clone()), DedupeKey::Tars);
+    let wrong = only(&[("MQTT_DEDUPE_KEY", "id")], unsaid).expect_err("no key");
+    assert_eq!(names(&wrong), ["MQTT_DEDUPE_KEY"]);
 }
 
 #[test]
@@ -92,6 +107,7 @@ fn a_wrong_default_of_the_program_is_reported_as_its_own() {
         heartbeat: Some(Some(Duration::from_millis(200))),
         dedupe: Some(Some(Duration::MAX)),
         dedupe_max_entries: Some(0),
+        dedupe_key: None,
         health: None,
     };
     let error = only(&[], wrong).expect_err("five problems");
