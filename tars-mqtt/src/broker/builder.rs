@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use super::limits::Limits;
 use super::users::Users;
 use super::{EmbeddedBroker, thread};
 use crate::Result;
@@ -26,6 +27,7 @@ pub struct EmbeddedBrokerBuilder {
     pub(super) storage_dir: Option<PathBuf>,
     pub(super) users: Option<Users>,
     pub(super) max_packet_size: usize,
+    pub(super) limits: Limits,
 }
 
 impl EmbeddedBrokerBuilder {
@@ -35,6 +37,7 @@ impl EmbeddedBrokerBuilder {
             storage_dir: None,
             users: None,
             max_packet_size: 1024 * 1024,
+            limits: Limits::default(),
         }
     }
 

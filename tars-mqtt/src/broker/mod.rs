@@ -24,13 +24,31 @@
 //! Unless told otherwise it keeps everything in memory and listens on 127.0.0.1 only. Nobody can
 //! log in too often: there is no lockout after wrong passwords.
 //!
+//! # What it keeps for its clients
+//!
+//! As much as its limits allow, however many clients come and whatever they send; each is a
+//! setting of [`EmbeddedBrokerBuilder`]:
+//!
+//! | limit | default | beyond it |
+//! | --- | --- | --- |
+//! | clients | 1000 | one that never subscribed or published goes, else the next is refused |
+//! | connections without CONNECT | 100 | the oldest is closed |
+//! | time until CONNECT | 10 s | the connection is closed |
+//! | sessions | 1000 | an absent one without subscriptions goes, else the next is refused |
+//! | retained messages | 10,000, 64 MiB | the next is refused |
+//! | filters of a client | 2000 | the next is refused |
+//! | messages queued for a session | 10,000, 64 MiB | the oldest go |
+//! | unread by a client | 64 MiB | it is disconnected |
+//! | held for all together | 256 MiB | the older half of the longest queue goes, or a client |
+//! | packet | 1 MiB | the connection is closed |
+//! | topic or filter, properties of a message, CONNECT | 4096, 8192, 65,536 bytes | the same |
+//!
 //! # What it logs
 //!
-//! Through `tracing`, with targets that begin with `mqtt5`. At level info it tells when it starts
-//! (about ten lines, among them one that says `Anonymous authentication enabled` even where users
-//! are set) and when a client comes and goes (two lines each), and nothing for a message. Clients
-//! that break the protocol and messages dropped from a full queue are warnings. The filter
-//! `mqtt5=warn` leaves only these.
+//! Through `tracing`, with targets that begin with `tars_mqtt`: at level info that a client comes
+//! and goes, as a warning that one is refused or disconnected and that messages are dropped, and
+//! nothing for a message. Ten lines of each level in ten seconds at most, with what clients say
+//! escaped and cut. Some lines when it starts have targets that begin with `mqtt5`.
 //!
 //! # What it cannot do
 //!
@@ -41,6 +59,8 @@
 //! - It sends a client 64 messages of QoS 1 before an acknowledgement, and then one for each.
 //! - For a client that is away it keeps the newest 10 000 messages and no more than 64 MiB: 72
 //!   payloads of 900 KiB. Older ones are dropped, with a warning. QoS 0 is not kept at all.
+//! - It cannot tell a client of MQTT 3.1.1 that a message is not retained or not permitted: it
+//!   acknowledges it.
 //! - QoS 0 to a client that reads slowly is dropped beyond 10 000 waiting messages, without a word.
 //! - A packet above [`max_packet_size`](EmbeddedBrokerBuilder::max_packet_size) closes the
 //!   connection that sent it. A client that goes on sending the same one never gets through.
@@ -73,6 +93,12 @@ use tokio::sync::oneshot;
 use crate::Result;
 
 mod builder;
+mod connection;
+mod frames;
+mod guard;
+mod limits;
+mod limits_builder;
+mod server;
 mod thread;
 mod users;
 

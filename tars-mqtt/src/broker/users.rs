@@ -1,10 +1,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
-use std::future::{Future, ready};
-use std::net::SocketAddr;
-use std::pin::Pin;
 
-use mqtt5::broker::{AuthProvider, AuthResult};
+use mqtt5::broker::AuthResult;
 use mqtt5::packet::connect::ConnectPacket;
 use mqtt5::protocol::v5::reason_codes::ReasonCode;
 
@@ -20,7 +17,7 @@ impl Users {
         self.0.insert(name, password);
     }
 
-    fn check(&self, connect: &ConnectPacket) -> AuthResult {
+    pub(super) fn check(&self, connect: &ConnectPacket) -> AuthResult {
         let Some(name) = connect.username.as_deref() else {
             return AuthResult::fail(ReasonCode::NotAuthorized);
         };
@@ -37,34 +34,6 @@ impl Users {
 impl fmt::Debug for Users {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
-    }
-}
-
-impl AuthProvider for Users {
-    fn authenticate<'a>(
-        &'a self,
-        connect: &'a ConnectPacket,
-        _client: SocketAddr,
-    ) -> Pin<Box<dyn Future<Output = mqtt5::Result<AuthResult>> + Send + 'a>> {
-        Box::pin(ready(Ok(self.check(connect))))
-    }
-
-    fn authorize_publish<'a>(
-        &'a self,
-        _client: &str,
-        _user: Option<&'a str>,
-        _topic: &'a str,
-    ) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>> {
-        Box::pin(ready(true))
-    }
-
-    fn authorize_subscribe<'a>(
-        &'a self,
-        _client: &str,
-        _user: Option<&'a str>,
-        _filter: &'a str,
-    ) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>> {
-        Box::pin(ready(true))
     }
 }
 

@@ -69,7 +69,7 @@ impl Link {
     #[cfg(test)]
     pub(crate) fn detached() -> Self {
         let (stream, _) = tokio::io::duplex(1);
-        Self::new(Box::new(stream), usize::MAX, TrafficTap::default())
+        Self::new(Box::new(stream), 1024 * 1024, TrafficTap::default())
     }
 
     /// The packets that were written since the last time.

@@ -112,6 +112,14 @@ impl Client {
         assert_eq!(ack.return_codes, [SubscribeReasonCode::Success(qos)]);
     }
 
+    /// Whether the broker grants this subscription.
+    pub(crate) async fn may_subscribe(&mut self, filter: &str) -> bool {
+        self.requests.subscribe(filter, QoS::AtLeastOnce).await.expect("the client runs");
+        let event = self.until(|event| matches!(event, Event::Incoming(Packet::SubAck(_)))).await;
+        let Event::Incoming(Packet::SubAck(ack)) = event else { unreachable!() };
+        ack.return_codes != [SubscribeReasonCode::Failure]
+    }
+
     pub(crate) async fn unsubscribe(&mut self, filter: &str) {
         self.requests.unsubscribe(filter).await.expect("the client runs");
         self.until(|event| matches!(event, Event::Incoming(Packet::UnsubAck(_)))).await;

@@ -2,6 +2,7 @@
 
 mod client;
 mod delivery;
+mod floods;
 mod lifecycle;
 mod limits;
 mod logins;
