@@ -1,6 +1,7 @@
 //! What a peer can put into the log is bounded here: how many lines, and how much of its own words.
 
-use std::fmt::{self, Write as _};
+use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,28 +18,27 @@ const QUOTED: usize = 200;
 
 /// Text from outside, as a log line or an error message shows it: on one line, without characters
 /// that a terminal obeys or that change the order in which text is read, and cut after 200 of them.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Quoted<'t>(&'t str);
-
-/// Shows text from outside so that it can neither forge a line nor fill the log.
-pub(crate) fn quoted(text: &str) -> Quoted<'_> {
-    Quoted(text)
-}
-
-impl fmt::Display for Quoted<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut characters = self.0.chars();
-        for character in characters.by_ref().take(QUOTED) {
-            // Quotation marks do no harm inside a line.
-            if matches!(character, '"' | '\'' | '\\') {
-                f.write_char(character)?;
-            } else {
-                write!(f, "{}", character.escape_debug())?;
-            }
-        }
-        let left = characters.as_str().len();
-        if left > 0 { write!(f, "… ({left} more bytes)") } else { Ok(()) }
+pub(crate) fn quoted(text: &str) -> Cow<'_, str> {
+    // Most text is short and plain.
+    if text.len() <= QUOTED && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return Cow::Borrowed(text);
     }
+    let mut shown = String::new();
+    let mut characters = text.chars();
+    for character in characters.by_ref().take(QUOTED) {
+        // Quotation marks do no harm inside a line.
+        if matches!(character, '"' | '\'' | '\\') {
+            shown.push(character);
+        } else {
+            shown.extend(character.escape_debug());
+        }
+    }
+    let left = characters.as_str().len();
+    if left > 0 {
+        // Writing into a text never fails.
+        let _ = write!(shown, "… ({left} more bytes)");
+    }
+    Cow::Owned(shown)
 }
 
 /// Keeps a flood of the same trouble from flooding the log: ten lines in ten seconds.

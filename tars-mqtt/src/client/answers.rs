@@ -165,9 +165,9 @@ impl Answers {
     fn tell_of(&self, message: &Message, id: &str, reason: &str) {
         let Some(suppressed) = self.passed_over.allow() else { return };
         tracing::warn!(
-            topic = %quoted(message.topic()),
-            id = %quoted(id),
-            reason = %quoted(reason),
+            topic = &*quoted(message.topic()),
+            id = &*quoted(id),
+            reason = &*quoted(reason),
             suppressed,
             "an answer was passed over; the request goes on waiting"
         );

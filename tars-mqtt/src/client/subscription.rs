@@ -124,7 +124,7 @@ impl<E: Event + DeserializeOwned> Stream for Subscription<E> {
                 Err(reason) => {
                     if let Some(suppressed) = self.passed_over.allow() {
                         tracing::warn!(
-                            topic = %quoted(message.topic()),
+                            topic = &*quoted(message.topic()),
                             suppressed,
                             "a message was passed over in a subscription: {}",
                             quoted(&reason)

@@ -21,7 +21,7 @@ impl Config {
         for (setting, file, rights) in self.files_open_to_others() {
             tracing::warn!(
                 setting,
-                file = %quoted(&file.display().to_string()),
+                file = &*quoted(&file.display().to_string()),
                 rights,
                 "a file with a secret can be read or changed by others than its owner: take that \
                  from them (chmod 600)"

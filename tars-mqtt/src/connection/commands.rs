@@ -86,7 +86,7 @@ impl Task {
         for entry in late.into_iter().chain(self.outbox.expire(now)) {
             if let Some(suppressed) = self.unexpected.allow() {
                 tracing::warn!(
-                    topic = %quoted(entry.publish.topic()),
+                    topic = &*quoted(entry.publish.topic()),
                     waited = ?limit,
                     suppressed,
                     "a message was given up: the broker did not acknowledge it in time"

@@ -25,7 +25,7 @@ impl Task {
             Received::Unreadable(unreadable) => {
                 if let Some(suppressed) = self.unexpected.allow() {
                     tracing::warn!(
-                        topic = %quoted(&unreadable.topic),
+                        topic = &*quoted(&unreadable.topic),
                         suppressed,
                         "a message was refused: {}",
                         quoted(&unreadable.reason)
@@ -102,7 +102,7 @@ impl Task {
         }
         if let Some(suppressed) = self.unexpected.allow() {
             tracing::warn!(
-                topic = %quoted(message.topic()),
+                topic = &*quoted(message.topic()),
                 suppressed,
                 "too much is unacknowledged: what comes now is taken from the broker on the next \
                  connection, once the rest is done with"
@@ -119,7 +119,7 @@ impl Task {
         }
         if let Some(suppressed) = self.unexpected.allow() {
             tracing::warn!(
-                topic = %quoted(topic),
+                topic = &*quoted(topic),
                 suppressed,
                 "a message came that no handler takes; it is acknowledged, and what an earlier \
                  version of this service may have subscribed to is unsubscribed"
@@ -151,7 +151,7 @@ impl Task {
         for Lowered { filter, subscriber, asked, granted } in lowered {
             if let Some(suppressed) = self.unexpected.allow() {
                 tracing::warn!(
-                    filter = %quoted(&filter),
+                    filter = &*quoted(&filter),
                     subscriber,
                     asked = asked.level(),
                     granted = granted.level(),

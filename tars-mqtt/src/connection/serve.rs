@@ -203,7 +203,7 @@ impl Task {
         {
             tracing::warn!(
                 %filter,
-                topic = %quoted(stalled.topic),
+                topic = &*quoted(stalled.topic),
                 waiting = stalled.behind,
                 suppressed,
                 "a subscription is not read: its messages are acknowledged, so that they do not \
@@ -221,7 +221,7 @@ impl Task {
         let handler = self.targets.busy(stalled.topic);
         tracing::warn!(
             handler,
-            topic = %quoted(stalled.topic),
+            topic = &*quoted(stalled.topic),
             waiting = stalled.behind,
             "a message has been unacknowledged for {STALL:?} and holds up those behind it"
         );

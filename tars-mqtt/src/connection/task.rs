@@ -348,7 +348,7 @@ impl Task {
             tracing::error!(
                 client_id = self.config.client_id(),
                 times = self.thrown_out,
-                topic = %quoted(publish.topic()),
+                topic = &*quoted(publish.topic()),
                 qos = publish.qos().level(),
                 "the broker closed one connection after the other, each time with this message as \
                  the first that it had not acknowledged: most likely it does not take the message \
@@ -426,7 +426,7 @@ enum Next {
 fn not_accepted(entry: Entry) {
     let (topic, closes) = (entry.publish.topic().to_owned(), entry.closes);
     tracing::error!(
-        topic = %quoted(&topic),
+        topic = &*quoted(&topic),
         qos = entry.publish.qos().level(),
         closes,
         "a message is given up: the broker closes the connection whenever it is sent"

@@ -61,7 +61,7 @@ fn pass_over(worker: &Worker, context: &Context, no_matter: &NoMatter) {
         NoMatter::OtherType => tracing::debug!(
             handler,
             %topic,
-            event_type = %quoted(context.event_type()),
+            event_type = &*quoted(context.event_type()),
             suppressed,
             "an event of another type was passed over"
         ),
@@ -128,8 +128,8 @@ async fn bury(worker: &Worker, context: &Context, failure: &Told, attempts: u32)
     {
         tracing::error!(
             handler = spec.name,
-            topic = %quoted(context.topic()),
-            id = %quoted(context.id()),
+            topic = &*quoted(context.topic()),
+            id = &*quoted(context.id()),
             dead_letter = letters,
             error = %error,
             suppressed,

@@ -67,8 +67,8 @@ impl<'w> Run<'w> {
         if span.is_disabled() {
             call.await
         } else {
-            span.record("topic", tracing::field::display(quoted(self.context.topic())));
-            span.record("id", tracing::field::display(quoted(self.context.id())));
+            span.record("topic", &*quoted(self.context.topic()));
+            span.record("id", &*quoted(self.context.id()));
             call.instrument(span).await
         }
     }
@@ -88,8 +88,8 @@ impl<'w> Run<'w> {
                 if let Some(suppressed) = self.worker.limits.retries.allow() {
                     tracing::warn!(
                         handler = spec.name,
-                        topic = %quoted(self.context.topic()),
-                        id = %quoted(self.context.id()),
+                        topic = &*quoted(self.context.topic()),
+                        id = &*quoted(self.context.id()),
                         attempt = self.attempt,
                         suppressed,
                         "a handler failed and tries again in {pause:?}: {}",
@@ -145,8 +145,8 @@ fn passed_over(worker: &Worker, context: &Context) {
     if let Some(suppressed) = worker.limits.duplicates.allow() {
         tracing::debug!(
             handler = worker.scope.spec.name,
-            topic = %quoted(context.topic()),
-            id = %quoted(context.id()),
+            topic = &*quoted(context.topic()),
+            id = &*quoted(context.id()),
             suppressed,
             "a duplicate was passed over"
         );

@@ -81,7 +81,7 @@ async fn keep_working(worker: Arc<Worker>, begin: fn(Arc<Worker>) -> BoxFuture<(
             if let Some(suppressed) = worker.limits.panics.allow() {
                 tracing::error!(
                     handler = worker.scope.spec.name,
-                    panic = %quoted(&panic),
+                    panic = &*quoted(&panic),
                     suppressed,
                     "a handler's task panicked and begins anew; its message counts as failed"
                 );

@@ -66,7 +66,7 @@ impl Files {
         for problem in problems.unwrap_or_else(|error| vec![error.to_string()]) {
             if let Some(suppressed) = self.warnings.allow() {
                 tracing::warn!(
-                    reason = %quoted(&problem),
+                    reason = &*quoted(&problem),
                     suppressed,
                     "the files of password and TLS could not all be read again: what was read \
                      before is used"
