@@ -31,7 +31,8 @@ mod transport;
 pub use app::{App, Running};
 pub use bytes::Bytes;
 pub use client::{
-    Client, EventBuilder, Health, MessageBuilder, Receipt, Request, Subscription, Transport,
+    Client, EventBuilder, Health, MessageBuilder, Receipt, Request, Subscription,
+    SubscriptionBuilder, Transport,
 };
 pub use config::Config;
 pub use connection::ConnectionState;

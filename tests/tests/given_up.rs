@@ -1,114 +1,199 @@
-//! What is given up half way leaves nothing behind that holds a message.
+//! Futures that are dropped while they wait, streams that nobody reads, and runtimes that go: none
+//! of them leaves anything behind that stops others.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use rumqttc::{Packet, PubAck};
+use futures_util::FutureExt as _;
+use rumqttc::{Packet, SubAck, SubscribeReasonCode};
 use serde::{Deserialize, Serialize};
 use tars_mqtt::prelude::*;
-use tests::{Connection, Logs, ScriptedServer, envelope, eventually, within};
-use tokio::sync::Semaphore;
+use tars_mqtt::{ConnectionState, Error};
+use tests::{Connection, Relay, ScriptedServer, Spy, envelope, json, on_each_broker, within};
 
 #[derive(Debug, Serialize, Deserialize, Event)]
-struct Work {
+struct Ask {
     number: u64,
 }
 
 #[derive(Debug, Serialize, Deserialize, Event)]
-struct Done {
+struct Answer {
     number: u64,
 }
 
-#[derive(Clone)]
-struct Gate {
-    begun: Arc<AtomicUsize>,
-    given_up: Arc<AtomicUsize>,
-    open: Arc<Semaphore>,
+#[derive(Debug, Serialize, Deserialize, Event)]
+struct Other {
+    number: u64,
 }
 
-#[subscribe("work", timeout = "3s")]
-async fn answers(work: Work, State(gate): State<Gate>) -> Done {
-    gate.begun.fetch_add(1, Ordering::SeqCst);
-    gate.open.acquire().await.unwrap().forget();
-    Done { number: work.number }
+#[subscribe]
+async fn answer(ask: Ask) -> Answer {
+    Answer { number: ask.number }
 }
 
-#[subscribe("work")]
-async fn gives_up(context: Context, work: Work, State(gate): State<Gate>) {
-    gate.begun.fetch_add(1, Ordering::SeqCst);
-    gate.open.acquire().await.unwrap().forget();
-    let done = Done { number: work.number };
-    let published = tokio::time::timeout(Duration::from_millis(200), context.publish(&done));
-    if published.await.is_err() {
-        gate.given_up.fetch_add(1, Ordering::SeqCst);
-    }
+/// On the topic of the answers too, where what nobody reads would hold up its acknowledgements.
+#[subscribe("other/{n}")]
+async fn other(n: u64) -> Other {
+    Other { number: n }
 }
 
-/// Answers everything, up to the acknowledgement of a message.
-async fn acknowledged(connection: &mut Connection, id: u16) {
-    loop {
-        match connection.next().await.expect("the client is there") {
-            Packet::Publish(publish) => {
-                connection.send(Packet::PubAck(PubAck::new(publish.pkid))).await;
-            }
-            Packet::PubAck(ack) if ack.pkid == id => return,
-            other => panic!("{other:?} instead of a PUBACK for {id}"),
+async fn connect(server: &ScriptedServer) -> (Client, Connection) {
+    let (client, connection) =
+        tokio::join!(Client::connect(server.config()), server.connected(false));
+    (client.unwrap(), connection)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_are_given_up_during_an_outage_stop_nothing_after_it() {
+    on_each_broker(|broker| async move {
+        let server = App::bare(broker.config("answers")).handler::<answer>().start().await.unwrap();
+        let relay = Relay::to(broker.port()).await;
+        let config = Config::new(relay.url(), tests::unique_id("asks"))
+            .unwrap()
+            .reconnect_delay(Duration::from_millis(100), Duration::from_millis(500));
+        let service = App::bare(config).handler::<other>().start().await.unwrap();
+        let client = service.client();
+        relay.close();
+        let mut state = client.state();
+        within("the outage", state.wait_for(|state| *state != ConnectionState::Connected))
+            .await
+            .unwrap();
+        for number in 0..5 {
+            let given_up = client
+                .request::<_, Answer>(&Ask { number })
+                .timeout(Duration::from_millis(100))
+                .await;
+            assert!(given_up.is_err());
+            let subscribing = client.subscribe::<Answer>("answer/+");
+            assert!(tokio::time::timeout(Duration::from_millis(10), subscribing).await.is_err());
         }
-    }
+        relay.open();
+        for number in 0..100 {
+            let answer: Envelope<Answer> =
+                within("an answer", client.request(&Ask { number }).into_future()).await.unwrap();
+            assert_eq!(answer.data.number, number);
+        }
+        let mut spy = Spy::on(broker.port(), &["other"]).await;
+        for number in 0..100 {
+            spy.publish(&format!("other/{number}"), "").await;
+        }
+        for number in 0..100 {
+            assert_eq!(json(&spy.next().await)["data"]["number"], number);
+        }
+        service.stop().await.unwrap();
+        server.stop().await.unwrap();
+    })
+    .await;
 }
 
-/// A handler has no room for its reply while the link is down, and gives up. Its message comes
-/// again with the link, and is acknowledged.
-async fn gives_up_for_want_of_room(
-    app: impl FnOnce(App) -> App,
-    has_given_up: impl Fn(&Gate) -> bool,
-) {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscription_given_up_at_any_moment_holds_no_acknowledgement() {
     let server = ScriptedServer::start().await;
-    let gate =
-        Gate { begun: Arc::default(), given_up: Arc::default(), open: Arc::new(Semaphore::new(0)) };
-    let app = app(App::bare(server.config()).state(gate.clone()));
-    let (service, mut connection) = tokio::join!(app.start(), async {
-        let mut connection = server.connected(false).await;
-        connection.subscribe().await;
-        connection
-    });
-    let service = service.unwrap();
-    let message = |number| envelope("work", "1", &format!(r#"{{"number":{number}}}"#));
-    connection.deliver("work", &message(1), 7, false).await;
-    eventually("the handler is at work", || gate.begun.load(Ordering::SeqCst) == 1).await;
-    drop(connection);
-    let mut state = service.client().state();
-    let gone = state.wait_for(|state| *state != tars_mqtt::ConnectionState::Connected);
-    drop(within("the loss is noticed", gone).await.unwrap());
-    // One that waits for room says that there is none.
-    let client = service.client();
-    let fill = async {
-        loop {
-            client.message("filler").send().await.unwrap();
+    let (client, mut connection) = connect(&server).await;
+    // Given up between SUBSCRIBE and SUBACK.
+    let mut subscribing = Box::pin(client.subscribe::<Other>("other"));
+    assert!(subscribing.as_mut().now_or_never().is_none());
+    let Some(Packet::Subscribe(subscribe)) = connection.next().await else { panic!() };
+    drop(subscribing);
+    let message = envelope("other", "1", r#"{"number":1}"#);
+    connection.deliver("other", &message, 1, false).await;
+    let granted = vec![SubscribeReasonCode::Success(rumqttc::QoS::AtLeastOnce)];
+    connection.send(Packet::SubAck(SubAck::new(subscribe.pkid, granted))).await;
+    let mut acknowledged = false;
+    let mut unsubscribed = false;
+    while !acknowledged || !unsubscribed {
+        match connection.next().await {
+            Some(Packet::PubAck(ack)) => acknowledged |= ack.pkid == 1,
+            Some(Packet::Unsubscribe(given_up)) => {
+                unsubscribed |= given_up.topics == ["other"];
+            }
+            other => panic!("{other:?}"),
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscription_that_nobody_reads_lets_others_go_on_after_a_while() {
+    on_each_broker(|broker| async move {
+        let service = App::bare(broker.config("idle")).handler::<other>().start().await.unwrap();
+        let client = service.client();
+        let idle = client.subscribe::<Answer>("answer").await.unwrap();
+        let mut spy = Spy::on(broker.port(), &["other"]).await;
+        for number in 0..300 {
+            let message = envelope("answer", "1", &format!(r#"{{"number":{number}}}"#));
+            spy.publish("answer", message).await;
+            spy.publish(&format!("other/{number}"), "").await;
+        }
+        for number in 0..300 {
+            assert_eq!(json(&spy.next().await)["data"]["number"], number);
+        }
+        drop(idle);
+        service.stop().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscription_that_acknowledges_on_receipt_holds_up_nobody() {
+    let server = ScriptedServer::start().await;
+    let (client, mut connection) = connect(&server).await;
+    let (idle, _) = tokio::join!(
+        client.subscription::<Other>("other").ack_on_receive().open(),
+        connection.subscribe()
+    );
+    let mut idle = idle.unwrap();
+    let message = envelope("other", "1", r#"{"number":1}"#);
+    for id in 1..=50 {
+        connection.deliver("other", &message, id, false).await;
+        assert_eq!(connection.puback().await, id);
+    }
+    assert_eq!(within("an event", idle.next()).await.unwrap().data.number, 1);
+}
+
+#[test]
+fn a_client_whose_runtime_is_gone_says_so_everywhere() {
+    let gone = tokio::runtime::Runtime::new().unwrap();
+    let here = tokio::runtime::Runtime::new().unwrap();
+    let server = here.block_on(ScriptedServer::start());
+    let config = server.config();
+    let serving = here.spawn(async move {
+        let mut connection = server.connected(false).await;
+        while let Some(packet) = connection.next().await {
+            if let Packet::Subscribe(subscribe) = packet {
+                let granted = vec![SubscribeReasonCode::Success(rumqttc::QoS::AtLeastOnce)];
+                connection.send(Packet::SubAck(SubAck::new(subscribe.pkid, granted))).await;
+            }
+        }
+    });
+    let client = gone.block_on(Client::connect(config)).unwrap();
+    let (receipt, mut events) = gone.block_on(async {
+        let receipt = client.publish(&Ask { number: 1 }).await.unwrap();
+        let events = client.subscribe::<Other>("other").await.unwrap();
+        let asking = client.clone();
+        // So that answers are subscribed to.
+        let request = asking.request::<_, Answer>(&Ask { number: 2 });
+        let _ = request.timeout(Duration::from_millis(200)).await;
+        (receipt, events)
+    });
+    let waiting = {
+        let client = client.clone();
+        here.spawn(async move { client.request::<_, Answer>(&Ask { number: 3 }).await })
     };
-    assert!(tokio::time::timeout(Duration::from_secs(1), fill).await.is_err());
-    gate.open.add_permits(1);
-    eventually("the handler gives up", || has_given_up(&gate)).await;
-
-    let mut connection = server.connected(true).await;
-    connection.deliver("work", &message(1), 7, true).await;
-    within("the acknowledgement of the first", acknowledged(&mut connection, 7)).await;
-    gate.open.add_permits(1);
-    connection.deliver("work", &message(2), 8, false).await;
-    within("that of the next", acknowledged(&mut connection, 8)).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_handler_cut_off_while_it_waits_for_room_fails_its_message_alone() {
-    let logs = Logs::of_this_process();
-    let is_cut_off = |_: &Gate| logs.contain(&["a handler failed: it did not finish", "answers"]);
-    gives_up_for_want_of_room(|app| app.handler::<answers>(), is_cut_off).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_handler_that_gives_up_publishing_is_done_with_its_message() {
-    let has_given_up = |gate: &Gate| gate.given_up.load(Ordering::SeqCst) == 1;
-    gives_up_for_want_of_room(|app| app.handler::<gives_up>(), has_given_up).await;
+    gone.shutdown_timeout(Duration::from_secs(5));
+    here.block_on(async {
+        let stopped = |outcome: Result<(), Error>| matches!(outcome, Err(Error::Stopped));
+        assert!(stopped(within("a receipt", receipt.delivered()).await));
+        assert_eq!(*client.state().borrow(), ConnectionState::Stopped);
+        let publish = client.publish(&Ask { number: 1 });
+        assert!(stopped(within("publish", publish).await.map(drop)));
+        assert!(within("the end of the stream", events.next()).await.is_none());
+        assert!(stopped(within("the answer", waiting).await.unwrap().map(drop)));
+        let request = client.request::<_, Answer>(&Ask { number: 4 });
+        assert!(stopped(within("request", request.into_future()).await.map(drop)));
+        let subscribing = client.subscribe::<Other>("other");
+        assert!(stopped(within("subscribe", subscribing).await.map(drop)));
+        assert!(stopped(client.health().ok("well").await));
+        assert!(stopped(within("send", client.rumqttc().send(Packet::PingReq)).await));
+        assert!(stopped(within("shutdown", client.shutdown()).await));
+        serving.abort();
+    });
 }

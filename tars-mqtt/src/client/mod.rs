@@ -12,9 +12,9 @@ pub use health::Health;
 pub use publish::{EventBuilder, MessageBuilder, Receipt};
 pub use request::Request;
 pub(crate) use shared::Shared;
-pub use subscription::Subscription;
 #[cfg(feature = "testing")]
 pub(crate) use subscription::read;
+pub use subscription::{Subscription, SubscriptionBuilder};
 pub use transport::Transport;
 
 use std::fmt;
@@ -159,8 +159,16 @@ impl Client {
     /// Subscribes to events of one kind, as a stream of envelopes.
     ///
     /// The filter may have named parameters, which stand for `+` and `#`. What does not decode is
-    /// logged and passed over. An item is acknowledged when the next one is asked for. At most 256
-    /// QoS 0 messages wait; the oldest goes first. When the stream is dropped, it is unsubscribed.
+    /// logged and passed over. An item is acknowledged when the next one is asked for, so that a
+    /// crash before that brings it again. At most 256 messages wait that nothing is promised for;
+    /// the oldest goes first. When the stream is dropped, it is unsubscribed.
+    ///
+    /// **A stream that is not read holds up others.** Acknowledgements leave in the order in which
+    /// messages came (MQTT-4.6.0-2), so what a stream does not look at keeps the handlers' messages
+    /// unacknowledged too. After 10 s such an item is acknowledged all the same, with a warning, and
+    /// waits on. Where items may wait for long, acknowledge them as they come:
+    /// [`subscription`](Self::subscription) and
+    /// [`ack_on_receive`](SubscriptionBuilder::ack_on_receive).
     ///
     /// # Errors
     ///
@@ -170,7 +178,30 @@ impl Client {
         &self,
         filter: &str,
     ) -> Result<Subscription<E>> {
-        Subscription::open(self, filter, E::QOS).await
+        self.subscription(filter).open().await
+    }
+
+    /// A subscription to events of one kind with options of its own.
+    ///
+    /// ```no_run
+    /// # use serde::Deserialize;
+    /// # use tars_mqtt::prelude::*;
+    /// # #[derive(Deserialize, Event)]
+    /// # struct Reading { celsius: f64 }
+    /// # async fn example(client: Client) -> tars_mqtt::Result<()> {
+    /// let mut readings =
+    ///     client.subscription::<Reading>("sensors/+").ack_on_receive().open().await?;
+    /// while let Some(reading) = readings.next().await {
+    ///     println!("{}", reading.data.celsius);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn subscription<E: Event + DeserializeOwned>(
+        &self,
+        filter: impl Into<String>,
+    ) -> SubscriptionBuilder<'_, E> {
+        SubscriptionBuilder::new(self, filter.into())
     }
 
     /// How the service is, for all to see on `system/health/{client_id}`.

@@ -79,6 +79,62 @@ impl Drop for Messages {
     }
 }
 
+/// A subscription under construction. Made by [`Client::subscription`].
+#[must_use = "a subscription is made by `open`"]
+pub struct SubscriptionBuilder<'a, E> {
+    client: &'a Client,
+    filter: String,
+    qos: QoS,
+    ack_on_receive: bool,
+    event: PhantomData<fn() -> E>,
+}
+
+impl<'a, E: Event + DeserializeOwned> SubscriptionBuilder<'a, E> {
+    pub(super) fn new(client: &'a Client, filter: String) -> Self {
+        Self { client, filter, qos: E::QOS, ack_on_receive: false, event: PhantomData }
+    }
+
+    /// Another quality of service than the event's own.
+    pub fn qos(mut self, qos: QoS) -> Self {
+        self.qos = qos;
+        self
+    }
+
+    /// Acknowledges each message as it comes, not when the next one is asked for: a stream that is
+    /// not read holds up nobody, and a crash loses what waits in it. At most 256 messages wait then;
+    /// the oldest goes first.
+    pub fn ack_on_receive(mut self) -> Self {
+        self.ack_on_receive = true;
+        self
+    }
+
+    /// Subscribes, and waits until the broker has agreed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::subscribe`].
+    pub async fn open(self) -> Result<Subscription<E>> {
+        let messages =
+            Messages::open(self.client, &self.filter, self.qos, self.ack_on_receive).await?;
+        Ok(Subscription {
+            messages,
+            waiting: None,
+            passed_over: LogLimit::default(),
+            event: PhantomData,
+        })
+    }
+}
+
+impl<E> fmt::Debug for SubscriptionBuilder<'_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SubscriptionBuilder")
+            .field("filter", &self.filter)
+            .field("qos", &self.qos)
+            .field("ack_on_receive", &self.ack_on_receive)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A stream of events, made by [`Client::subscribe`].
 ///
 /// Ends when the client has shut down.
@@ -92,11 +148,6 @@ pub struct Subscription<E> {
 type Waiting = Pin<Box<dyn Future<Output = Option<Job>> + Send + Sync>>;
 
 impl<E: Event + DeserializeOwned> Subscription<E> {
-    pub(super) async fn open(client: &Client, filter: &str, qos: QoS) -> Result<Self> {
-        let messages = Messages::open(client, filter, qos, false).await?;
-        Ok(Self { messages, waiting: None, passed_over: LogLimit::default(), event: PhantomData })
-    }
-
     /// The next event; `None` once the client has shut down.
     pub async fn next(&mut self) -> Option<Envelope<E>> {
         std::future::poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await

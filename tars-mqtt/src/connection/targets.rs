@@ -193,7 +193,8 @@ impl Targets {
         }
         target.room = target.room.saturating_sub(1);
         let is_above = message.qos > QoS::AtMostOnce && target.qos == QoS::AtMostOnce;
-        let hold = ticket.filter(|_| !target.done_on_receive && !is_above).map(Ticket::hold);
+        let is_done = target.done_on_receive || is_above || target.queue.is_unread();
+        let hold = ticket.filter(|_| !is_done).map(Ticket::hold);
         let is_droppable = message.qos == QoS::AtMostOnce || hold.is_none();
         if target.room == 0 && !target.slow && is_droppable {
             target.waiting = usize::MAX;

@@ -1,5 +1,5 @@
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -56,6 +56,8 @@ pub(crate) struct Queue {
     waiting: Mutex<Waiting>,
     /// Handed out and not yet done.
     running: AtomicUsize,
+    /// Of a stream: it is not being read.
+    unread: AtomicBool,
     ready: Notify,
     capacity: usize,
     overflow: Overflow,
@@ -86,8 +88,15 @@ struct Waiting {
 
 impl Queue {
     pub(crate) fn new(capacity: usize, overflow: Overflow, wake: Arc<Wake>) -> Self {
-        let (waiting, running) = (Mutex::default(), AtomicUsize::new(0));
-        Self { waiting, running, ready: Notify::new(), capacity, overflow, wake }
+        Self {
+            waiting: Mutex::default(),
+            running: AtomicUsize::new(0),
+            unread: AtomicBool::new(false),
+            ready: Notify::new(),
+            capacity,
+            overflow,
+            wake,
+        }
     }
 
     pub(crate) fn capacity(&self) -> usize {
@@ -173,6 +182,7 @@ impl Queue {
     /// Waits for a message and takes it; `None` once the queue is closed and empty. May be dropped
     /// at any time: what is taken is given out at once.
     pub(crate) async fn next(&self) -> Option<Job> {
+        self.unread.store(false, Ordering::Relaxed);
         let mut taken = VecDeque::new();
         loop {
             match self.try_take(1, &mut taken) {
@@ -242,20 +252,31 @@ impl Queue {
         }
     }
 
-    /// Lets go of a message although the stream has not taken it, or is not done with it. It stays
-    /// in the queue, and may be dropped there.
+    /// Lets go of all messages that the stream has not taken or is not done with, if this is one of
+    /// them. They stay in the queue, and may be dropped there. So may all that come until the stream
+    /// is read again.
     pub(crate) fn let_go(&self, ticket: &Arc<Ticket>) -> bool {
-        let is_same = |hold: &mut Hold| Arc::ptr_eq(hold.ticket(), ticket);
         let mut waiting = self.waiting();
-        let held = waiting.in_hand.take_if(is_same);
-        let held =
-            held.or_else(|| waiting.jobs.iter_mut().find_map(|job| job.hold.take_if(is_same)));
-        drop(waiting);
-        let found = held.is_some();
-        if let Some(hold) = held {
-            hold.release();
+        let is_held = {
+            let holds = waiting.jobs.iter().filter_map(|job| job.hold.as_ref());
+            let mut holds = holds.chain(&waiting.in_hand);
+            holds.any(|hold| Arc::ptr_eq(hold.ticket(), ticket))
+        };
+        if !is_held {
+            return false;
         }
-        found
+        let in_hand = waiting.in_hand.take();
+        let holds: Vec<Hold> =
+            waiting.jobs.iter_mut().filter_map(|job| job.hold.take()).chain(in_hand).collect();
+        self.unread.store(true, Ordering::Relaxed);
+        drop(waiting);
+        holds.into_iter().for_each(Hold::release);
+        true
+    }
+
+    /// Whether the stream has let go of messages and has not been read since.
+    pub(crate) fn is_unread(&self) -> bool {
+        self.unread.load(Ordering::Relaxed)
     }
 
     /// Messages dropped because the queue was full, since the start.
@@ -373,9 +394,9 @@ mod tests {
         let hold = Ticket::open(&Arc::default());
         let in_hand = hold.ticket().clone();
         queue.hand_out(Some(hold));
+        assert!(queue.let_go(&waiting) && queue.is_unread());
         for ticket in [waiting, in_hand] {
-            assert!(queue.let_go(&ticket) && ticket.is_done());
-            assert!(!queue.let_go(&ticket));
+            assert!(ticket.is_done() && !queue.let_go(&ticket));
         }
     }
 

@@ -1,0 +1,232 @@
+//! What the broker takes: how many messages at once, how many filters in a packet, and which
+//! messages not at all.
+
+use std::time::Duration;
+
+use rumqttc::{Packet, PubAck, PubComp, PubRec, SubAck, SubscribeReasonCode};
+use tars_mqtt::prelude::*;
+use tars_mqtt::{Error, Receipt};
+use tests::{Connection, Mosquitto, ScriptedServer, Spy, eventually, unique_id, within};
+
+async fn connect(config: Config, server: &ScriptedServer) -> (Client, Connection) {
+    let (client, connection) = tokio::join!(Client::connect(config), server.connected(false));
+    (client.unwrap(), connection)
+}
+
+async fn send(client: &Client, topic: &str, payload: Vec<u8>, qos: QoS) -> Receipt {
+    client.message(topic).payload(payload).qos(qos).send().await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_messages_at_qos_2_arrive_once_at_mosquitto_as_it_comes() {
+    let Some(broker) = Mosquitto::start().await else { return };
+    let mut spy = Spy::on(broker.port(), &["exactly"]).await;
+    let config = Config::new(broker.url(), unique_id("exactly")).unwrap();
+    let client = Client::connect(config).await.unwrap();
+    let mut receipts = Vec::new();
+    for number in 0..1_000_u32 {
+        receipts.push(send(&client, "exactly", number.to_string().into(), QoS::ExactlyOnce).await);
+    }
+    for receipt in receipts {
+        within("PUBCOMP", receipt.delivered()).await.unwrap();
+    }
+    for number in 0..1_000_u32 {
+        assert_eq!(spy.next().await.payload, number.to_string());
+    }
+    assert!(spy.rest().is_empty());
+    client.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_broker_never_acknowledges_lets_others_out() {
+    for limit in [None, Some(Duration::from_secs(1))] {
+        let server = ScriptedServer::start().await;
+        let config = server.config().publish_timeout(limit);
+        let (client, mut connection) = connect(config, &server).await;
+        let mut ignored = Vec::new();
+        for _ in 0..256 {
+            ignored.push(send(&client, "ignored", Vec::new(), QoS::AtLeastOnce).await);
+        }
+        if limit.is_some() {
+            for receipt in ignored {
+                let outcome = within("the end of a message", receipt.delivered()).await;
+                assert!(matches!(outcome, Err(Error::Timeout(_))), "{outcome:?}");
+            }
+        }
+        let other = send(&client, "other", Vec::new(), QoS::AtLeastOnce).await;
+        loop {
+            match connection.next().await {
+                Some(Packet::Publish(publish)) if publish.topic == "other" => {
+                    connection.send(Packet::PubAck(PubAck::new(publish.pkid))).await;
+                    break;
+                }
+                Some(Packet::PingReq) => connection.send(Packet::PingResp).await,
+                Some(Packet::Publish(_)) => {}
+                packet => panic!("{packet:?}"),
+            }
+        }
+        within("PUBACK", other.delivered()).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_the_broker_does_not_take_is_given_up_and_others_go_out() {
+    let settings = "allow_anonymous true\nmax_packet_size 1000\n";
+    let Some(broker) = Mosquitto::start_with(settings).await else { return };
+    let mut spy = Spy::on(broker.port(), &["small"]).await;
+    let config = Config::new(broker.url(), unique_id("large"))
+        .unwrap()
+        .reconnect_delay(Duration::from_millis(100), Duration::from_millis(500));
+    let client = Client::connect(config).await.unwrap();
+    let large = send(&client, "large", vec![0; 5_000], QoS::AtLeastOnce).await;
+    let small = send(&client, "small", vec![1], QoS::AtLeastOnce).await;
+    within("the small one", small.delivered()).await.unwrap();
+    spy.next().await;
+    let outcome = within("the end of the large one", large.delivered()).await;
+    assert!(
+        matches!(&outcome, Err(Error::NotAccepted { topic, closes: 5 }) if topic == "large"),
+        "{outcome:?}"
+    );
+    client.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_takes_few_filters_at_once_is_asked_for_few() {
+    let server = ScriptedServer::start().await;
+    let config = server.config();
+    let serving = tokio::spawn(async move {
+        let mut closed = 0;
+        'connections: loop {
+            let mut connection = server.connected(false).await;
+            let mut granted = 0;
+            while granted < 100 {
+                match connection.next().await {
+                    Some(Packet::Subscribe(subscribe)) if subscribe.filters.len() > 8 => {
+                        closed += 1;
+                        continue 'connections;
+                    }
+                    Some(Packet::Subscribe(subscribe)) => {
+                        let success = SubscribeReasonCode::Success(rumqttc::QoS::AtLeastOnce);
+                        granted += subscribe.filters.len();
+                        let answer =
+                            SubAck::new(subscribe.pkid, vec![success; subscribe.filters.len()]);
+                        connection.send(Packet::SubAck(answer)).await;
+                    }
+                    Some(packet) => panic!("{packet:?}"),
+                    None => continue 'connections,
+                }
+            }
+            return closed;
+        }
+    });
+    let client = Client::connect(config).await.unwrap();
+    let streams: Vec<_> = (0..100)
+        .map(|index| {
+            let client = client.clone();
+            tokio::spawn(async move {
+                let filter = format!("t/{index}");
+                client.subscription::<tars_mqtt::HealthStatus>(filter).open().await
+            })
+        })
+        .collect();
+    for stream in streams {
+        within("a subscription", stream).await.unwrap().unwrap();
+    }
+    assert!(serving.await.unwrap() <= 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_process_begins_with_other_identifiers_where_the_session_was_kept() {
+    let server = ScriptedServer::start().await;
+    let mut firsts = Vec::new();
+    for _ in 0..3 {
+        let (client, mut connection) =
+            tokio::join!(Client::connect(server.config()), server.connected(true));
+        let client = client.unwrap();
+        let receipt = send(&client, "exactly", Vec::new(), QoS::ExactlyOnce).await;
+        let publish = connection.publish().await;
+        firsts.push(publish.pkid);
+        connection.send(Packet::PubRec(PubRec::new(publish.pkid))).await;
+        assert!(matches!(connection.next().await, Some(Packet::PubRel(_))));
+        connection.send(Packet::PubComp(PubComp::new(publish.pkid))).await;
+        within("PUBCOMP", receipt.delivered()).await.unwrap();
+    }
+    // One in some thirty thousand processes begins where another one did.
+    assert!(firsts[0] != firsts[1] || firsts[1] != firsts[2], "{firsts:?}");
+    assert!(firsts.iter().any(|first| *first != 1), "{firsts:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_subscriptions_come_and_go_in_no_time() {
+    let server = ScriptedServer::start().await;
+    let config = server.config();
+    let serving = tokio::spawn(async move {
+        let mut connection = server.connected(false).await;
+        while let Some(packet) = connection.next().await {
+            match packet {
+                Packet::Subscribe(subscribe) => {
+                    let success = SubscribeReasonCode::Success(rumqttc::QoS::AtLeastOnce);
+                    let answer =
+                        SubAck::new(subscribe.pkid, vec![success; subscribe.filters.len()]);
+                    connection.send(Packet::SubAck(answer)).await;
+                }
+                Packet::Unsubscribe(unsubscribe) => {
+                    let answer = rumqttc::UnsubAck::new(unsubscribe.pkid);
+                    connection.send(Packet::UnsubAck(answer)).await;
+                }
+                Packet::Disconnect => break,
+                packet => panic!("{packet:?}"),
+            }
+        }
+    });
+    let client = Client::connect(config).await.unwrap();
+    let opening: Vec<_> = (0..10_000)
+        .map(|index| {
+            let client = client.clone();
+            tokio::spawn(async move {
+                let filter = format!("t/{index}");
+                client.subscription::<tars_mqtt::HealthStatus>(filter).open().await.unwrap()
+            })
+        })
+        .collect();
+    let mut streams = Vec::new();
+    for stream in opening {
+        streams.push(within("a subscription", stream).await.unwrap());
+    }
+    drop(streams);
+    let one_more = client.subscribe::<tars_mqtt::HealthStatus>("one/more");
+    drop(within("one more", one_more).await.unwrap());
+    client.shutdown().await.unwrap();
+    serving.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_packet_past_the_session_waits_for_room() {
+    let server = ScriptedServer::start().await;
+    let (client, mut connection) = connect(server.config(), &server).await;
+    let transport = client.rumqttc();
+    let sent = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counter = sent.clone();
+    let flooding = tokio::spawn(async move {
+        loop {
+            let payload = vec![0; 64 * 1024];
+            let publish = rumqttc::Publish::new("raw", rumqttc::QoS::AtMostOnce, payload);
+            transport.send(Packet::Publish(publish)).await.unwrap();
+            counter.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        }
+    });
+    let count = || sent.load(std::sync::atomic::Ordering::SeqCst);
+    // Nobody reads: what the sockets take is little beside what would be sent in this time.
+    let mut before = usize::MAX;
+    eventually("it stands still", || {
+        std::mem::replace(&mut before, count()) == count() && count() > 0
+    })
+    .await;
+    assert!(count() < 2_000, "{}", count());
+    let stood = count();
+    for _ in 0..stood {
+        connection.publish().await;
+    }
+    eventually("it goes on", || count() > stood).await;
+    flooding.abort();
+}
