@@ -79,6 +79,7 @@ impl App {
                     done_on_receive: spec.options.ack == AckMode::OnReceive,
                     qos: spec.qos(),
                     stream: None,
+                    gets_all: spec.options.group.is_none(),
                 },
                 subscription,
                 qos: spec.qos(),

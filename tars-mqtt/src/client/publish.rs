@@ -124,7 +124,7 @@ impl<'a, E: Event + Serialize> EventBuilder<'a, E> {
         async move { client.send(publish?).await }
     }
 
-    fn encoded(self) -> Result<Publish> {
+    pub(super) fn encoded(self) -> Result<Publish> {
         let topic = match self.topic {
             Some(topic) => topic,
             None => self.event.topic()?.into_owned(),

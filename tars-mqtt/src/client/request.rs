@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use super::Client;
 use super::answers::{Answers, PassedOver, Wanted};
 use super::subscription::read_caught;
+use crate::connection::Command;
 use crate::event::{Envelope, fresh_id};
 use crate::{Error, Event, Result};
 
@@ -96,7 +97,13 @@ where
     // The place is left also when the caller gives up waiting, after the other end.
     let wanted = Wanted { from: source, request: (Q::TYPE, client.config().source_name().into()) };
     let (_place, answer) = answers.wait::<A>(&id, wanted, passed_over);
-    let _ = client.event(event).correlate(&*id).send().await?;
+    let publish = client.event(event).correlate(&*id).encoded()?;
+    if client.0.has_handlers {
+        // One of them may be whom this asks.
+        let own = Box::new(Command::OwnRequest(publish.as_message()));
+        client.0.commands.send(own).map_err(|_| Error::Stopped)?;
+    }
+    let _ = client.send(publish).await?;
     let message = answer.await.map_err(|_| Error::Stopped)?;
     read_caught(&message).map_err(Error::Answer)
 }

@@ -23,6 +23,7 @@ impl Task {
                     done_on_receive,
                     qos,
                     stream: Some(stream),
+                    gets_all: true,
                 });
                 let subscriber = Subscriber { target, name, done: Some(done), ephemeral: true };
                 if self.subscriptions.add(&filter, qos, subscriber) {
@@ -32,6 +33,11 @@ impl Task {
             Some(Command::Unsubscribe { stream }) => {
                 if let Some(target) = self.targets.of_stream(stream) {
                     self.remove(target);
+                }
+            }
+            Some(Command::OwnRequest(message)) => {
+                if self.targets.is_for_handlers_alone(message.topic()) {
+                    self.own_requests.add(message, Instant::now());
                 }
             }
             Some(Command::Send { packet, done }) => {

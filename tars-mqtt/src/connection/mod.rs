@@ -12,6 +12,7 @@ mod health;
 mod id_set;
 mod inbox;
 mod outgoing;
+mod own_requests;
 mod packet_ids;
 mod receive;
 mod serve;
@@ -33,6 +34,7 @@ pub(crate) use targets::NewTarget;
 pub(crate) use task::{Plan, Task};
 
 use crate::delivery::Queue;
+use crate::message::Message;
 use crate::{QoS, Result};
 
 /// Whether the broker is there.
@@ -79,6 +81,8 @@ pub(crate) enum Command {
     Unsubscribe {
         stream: u64,
     },
+    /// A request is about to be published, which a handler of this service may take.
+    OwnRequest(Message),
     /// Sends a packet past the session, if there is a link.
     Send {
         packet: Packet,

@@ -1,6 +1,7 @@
 use tokio::time::Instant;
 
 use super::copies::Seen;
+use super::own_requests::Came;
 use super::subscriptions::{Answer, Lowered};
 use super::targets::Handed;
 use super::task::{End, Task};
@@ -59,6 +60,12 @@ impl Task {
         {
             return;
         }
+        if let Came::HandedOver(ticket) = self.own_requests.came(&message) {
+            if is_acknowledged {
+                self.inbox.push(id, message, ticket, now);
+            }
+            return;
+        }
         let seen = self.copies.look(&message, now);
         if let Seen::Copy(ticket) = &seen {
             // A first one at QoS 0 may have found no room; this one promises more.
@@ -88,6 +95,21 @@ impl Task {
         }
         if let Some(message) = known {
             self.inbox.push(id, message, ticket, now);
+        }
+    }
+
+    /// Hands over requests to handlers of this service that the broker holds back, because those
+    /// who wait for the answers fill its window.
+    pub(super) fn hand_over_own_requests(&mut self, now: Instant) {
+        if self.own_requests.deadline().is_none_or(|deadline| deadline > now) || self.quiesced {
+            return;
+        }
+        for (index, message) in self.own_requests.due(now) {
+            let ticket = match self.targets.hand_on(message, true, false) {
+                Handed::On(ticket) => ticket,
+                Handed::Left | Handed::Unhandled(_) => None,
+            };
+            self.own_requests.handed_over(index, ticket);
         }
     }
 

@@ -145,6 +145,7 @@ impl Task {
         if serving.vitals.ping_due(now) {
             self.outgoing.ping(&mut serving.link);
         }
+        self.hand_over_own_requests(now);
         self.let_streams_go(serving, now);
         self.warn_of_a_stall(serving, now);
         self.expire(now);
@@ -264,6 +265,7 @@ impl Task {
             self.subscriptions.deadline(),
             self.targets.patience_ends(),
             self.outgoing.deadline(),
+            self.own_requests.deadline().filter(|_| !self.quiesced),
             self.next_expiry(),
             stall,
             streams,

@@ -46,6 +46,7 @@ struct Target {
     done_on_receive: bool,
     qos: QoS,
     stream: Option<u64>,
+    gets_all: bool,
     staged: Vec<Job>,
     /// Messages that certainly still fit.
     room: usize,
@@ -72,6 +73,8 @@ pub(crate) struct NewTarget {
     pub(crate) qos: QoS,
     /// The number that a client has given to its stream; `None` for a handler.
     pub(crate) stream: Option<u64>,
+    /// Whether it gets all messages that match, and not only its share of them.
+    pub(crate) gets_all: bool,
 }
 
 /// What came of handing a message on.
@@ -115,6 +118,7 @@ impl Targets {
             done_on_receive: target.done_on_receive,
             qos: target.qos,
             stream: target.stream,
+            gets_all: target.gets_all,
             staged: Vec::new(),
             slow: false,
             waiting: 0,
@@ -260,6 +264,15 @@ impl Targets {
     /// When waiting for a full queue ends.
     pub(super) fn patience_ends(&self) -> Option<Instant> {
         self.full_since.map(|since| since + PATIENCE)
+    }
+
+    /// Whether there are handlers for a topic, all of which get whatever comes on it.
+    pub(super) fn is_for_handlers_alone(&mut self, topic: &str) -> bool {
+        let mut found = Vec::new();
+        self.router.find(topic, &mut found);
+        let mut targets = found.iter().filter_map(|&index| self.all[index].as_ref());
+        let all = targets.clone().all(|target| target.gets_all);
+        all && targets.any(|target| target.stream.is_none())
     }
 
     /// Lets go of a message that the client's streams hold and have not looked at.

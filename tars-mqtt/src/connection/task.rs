@@ -14,6 +14,7 @@ use super::copies::Copies;
 use super::health::{Health, HealthSlot};
 use super::inbox::{Inbox, Tracker};
 use super::outgoing::Outgoing;
+use super::own_requests::OwnRequests;
 use super::packet_ids::PacketIds;
 use super::subscriptions::{Subscriber, Subscriptions};
 use super::targets::{NewTarget, Targets};
@@ -50,6 +51,7 @@ pub(crate) struct Task {
     pub(super) targets: Targets,
     pub(super) subscriptions: Subscriptions,
     pub(super) copies: Copies,
+    pub(super) own_requests: OwnRequests,
     pub(super) inbox: Inbox,
     pub(super) outgoing: Outgoing,
     pub(super) ids: PacketIds,
@@ -137,6 +139,7 @@ impl Task {
             wake,
             subscriptions: Subscriptions::default(),
             copies: Copies::default(),
+            own_requests: OwnRequests::default(),
             inbox: Inbox::default(),
             outgoing: Outgoing::new(&config),
             ids: PacketIds::default(),

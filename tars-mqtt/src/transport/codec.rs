@@ -72,6 +72,17 @@ impl Publish {
         &self.0.topic
     }
 
+    /// The message as it comes back to whoever subscribes to it.
+    pub(crate) fn as_message(&self) -> Message {
+        Message {
+            topic: self.topic().into(),
+            payload: self.0.payload.clone(),
+            qos: self.qos(),
+            retain: false,
+            dup: false,
+        }
+    }
+
     /// Bytes of topic and payload.
     pub(crate) fn len(&self) -> usize {
         self.0.topic.len() + self.0.payload.len()
