@@ -4,6 +4,8 @@ mod launch;
 mod lifeline;
 mod logging;
 mod main_fn;
+#[cfg(feature = "embedded-broker")]
+mod meeting;
 mod plan;
 mod running;
 mod signals;

@@ -7,6 +7,7 @@ use mqtt5::broker::config::{AuthConfig, RateLimitConfig};
 use mqtt5::broker::{BrokerConfig, MqttBroker, StorageBackendType, StorageConfig};
 use tokio::sync::oneshot;
 
+use super::claim::Claim;
 use super::{EmbeddedBroker, EmbeddedBrokerBuilder};
 use crate::{Error, Result};
 
@@ -14,14 +15,17 @@ use crate::{Error, Result};
 /// a client that stops halfway through connecting, or no longer reads, uses it up.
 const GRACE: Duration = Duration::from_secs(3);
 
-pub(super) async fn start(settings: EmbeddedBrokerBuilder) -> Result<EmbeddedBroker> {
+pub(super) async fn start(
+    settings: EmbeddedBrokerBuilder,
+    claim: Option<Claim>,
+) -> Result<EmbeddedBroker> {
     let (ready, when_ready) = oneshot::channel();
     let (stop, when_stopping) = oneshot::channel();
     let (end, when_ended) = oneshot::channel();
     let thread = thread::Builder::new()
         .name("mqtt-broker".to_owned())
         .spawn(move || {
-            let outcome = run(settings, ready, when_stopping);
+            let outcome = run(settings, claim, ready, when_stopping);
             // Nobody waits for it if the handle was dropped.
             let _ = end.send(outcome);
         })
@@ -51,6 +55,7 @@ pub(super) async fn wait(
 
 fn run(
     settings: EmbeddedBrokerBuilder,
+    claim: Option<Claim>,
     ready: oneshot::Sender<SocketAddr>,
     when_stopping: oneshot::Receiver<()>,
 ) -> Result<()> {
@@ -59,14 +64,20 @@ fn run(
         .build()
         .map_err(|e| Error::Broker(format!("cannot start its runtime: {e}")))?;
     // Dropping the runtime ends whatever tasks and connections the broker left.
-    runtime.block_on(serve(settings, ready, when_stopping))
+    runtime.block_on(serve(settings, claim, ready, when_stopping))
 }
 
 async fn serve(
     settings: EmbeddedBrokerBuilder,
+    claim: Option<Claim>,
     ready: oneshot::Sender<SocketAddr>,
     when_stopping: oneshot::Receiver<()>,
 ) -> Result<()> {
+    // Before it listens, so that nobody joins another broker in between.
+    let mut claim = match claim {
+        Some(claim) => Some(claim),
+        None => Claim::of(resolve(&settings.address)?).await,
+    };
     let mut broker = open(settings).await?;
     let address = broker
         .local_addr()
@@ -80,6 +91,11 @@ async fn serve(
         outcome = &mut running => return outcome.map_err(|e| error(&e)),
         // Fails only together with the broker, and then the other branch tells why.
         Ok(_) = started.wait_for(|ready| *ready) => {}
+    }
+    if let Some(claim) = &mut claim
+        && let Err(error) = claim.listening()
+    {
+        tracing::warn!(%error, "services without MQTT_URL will not find this broker");
     }
     // If nobody waits any more, the other channel is closed as well.
     let _ = ready.send(address);

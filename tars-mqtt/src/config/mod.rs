@@ -48,6 +48,7 @@ use crate::Error;
 pub struct Config {
     url: BrokerUrl,
     url_missing: bool,
+    join_local_broker: bool,
     login: Option<Login>,
     password_file: Option<(PathBuf, Secret)>,
     client_id: String,
@@ -138,6 +139,7 @@ impl Config {
         Self {
             url: BrokerUrl::local(),
             url_missing: false,
+            join_local_broker: false,
             login: None,
             password_file: None,
             client_id: String::new(),
@@ -179,6 +181,12 @@ impl Config {
     /// the feature `embedded-broker`.
     pub(crate) fn wants_embedded_broker(&self) -> bool {
         cfg!(feature = "embedded-broker") && self.url_missing
+    }
+
+    /// Whether a service that was told of no broker joins whichever one is on 127.0.0.1:1883.
+    #[cfg(feature = "embedded-broker")]
+    pub(crate) fn joins_any_local_broker(&self) -> bool {
+        self.join_local_broker
     }
 
     /// The file that holds the password.

@@ -188,6 +188,27 @@ fn the_shutdown_timeout_may_be_zero() {
 }
 
 #[test]
+fn the_publish_timeout_is_more_than_zero_or_none() {
+    assert_eq!(loaded(&[]).publish_limit(), None);
+    for (text, limit) in [("2.5", Some(2.5)), ("none", None), (" NONE ", None), ("0", None)] {
+        let found = loaded(&[("MQTT_PUBLISH_TIMEOUT", text)]).publish_limit();
+        assert_eq!(found, limit.map(Duration::from_secs_f64), "{text}");
+    }
+    for text in ["", "-1", "never", "inf"] {
+        let line = line(&[("MQTT_PUBLISH_TIMEOUT", text)]);
+        assert!(line.contains("must be seconds, more than 0, or `none`"), "{line}");
+    }
+}
+
+#[test]
+fn joining_a_local_broker_is_off_unless_asked_for() {
+    for (vars, joins) in [(&[][..], false), (&[("MQTT_JOIN_LOCAL_BROKER", "yes")], true)] {
+        assert_eq!(loaded(vars).join_local_broker, joins);
+    }
+    assert!(line(&[("MQTT_JOIN_LOCAL_BROKER", "maybe")]).contains("must be true, false"));
+}
+
+#[test]
 fn a_password_file_completes_the_user_of_the_url() {
     let file = Scratch::new(b"hunter2\n");
     let config = loaded(&[("MQTT_URL", "mqtt://me@host"), ("MQTT_PASSWORD_FILE", file.path())]);
