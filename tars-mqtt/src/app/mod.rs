@@ -6,6 +6,7 @@ mod logging;
 mod main_fn;
 #[cfg(feature = "embedded-broker")]
 mod meeting;
+mod panics;
 mod plan;
 mod running;
 mod signals;

@@ -63,8 +63,8 @@ pub(super) static SETTINGS: [Setting; 20] = [
     Setting {
         name: JOIN_LOCAL_BROKER,
         rule: BOOLEAN,
-        read: |c, text| set(&mut c.join_local_broker, boolean(text)),
-        show: |c| c.join_local_broker.to_string(),
+        read: |c, text| set(&mut c.local.join_any, boolean(text)),
+        show: |c| c.local.join_any.to_string(),
         check: |_| Ok(()),
     },
     Setting {

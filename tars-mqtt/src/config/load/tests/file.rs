@@ -39,7 +39,7 @@ fn every_setting_can_stand_in_the_file_in_its_natural_type() {
     assert_eq!(config.packet_limit(), 2048);
     assert_eq!(config.shutdown_limit(), Duration::from_millis(500));
     assert_eq!(config.publish_limit(), Some(Duration::from_millis(1500)));
-    assert!(config.join_local_broker);
+    assert!(config.local.join_any);
     assert_eq!(config.warnings(), [] as [String; 0]);
 }
 

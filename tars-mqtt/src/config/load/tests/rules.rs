@@ -26,7 +26,7 @@ fn an_empty_url_or_client_id_is_refused_as_missing() {
 fn without_a_url_an_embedded_broker_is_wanted_where_there_can_be_one() {
     let vars = os(&[("MQTT_CLIENT_ID", "svc")]).into_iter();
     let config = assemble(vars, Defaults::default(), true).expect("a valid configuration");
-    assert!(config.url_missing);
+    assert!(config.local.url_missing);
     assert_eq!(config.wants_embedded_broker(), cfg!(feature = "embedded-broker"));
     assert_eq!(config.url().to_string(), "mqtt://127.0.0.1:1883");
 
@@ -203,7 +203,7 @@ fn the_publish_timeout_is_more_than_zero_or_none() {
 #[test]
 fn joining_a_local_broker_is_off_unless_asked_for() {
     for (vars, joins) in [(&[][..], false), (&[("MQTT_JOIN_LOCAL_BROKER", "yes")], true)] {
-        assert_eq!(loaded(vars).join_local_broker, joins);
+        assert_eq!(loaded(vars).local.join_any, joins);
     }
     assert!(line(&[("MQTT_JOIN_LOCAL_BROKER", "maybe")]).contains("must be true, false"));
 }
