@@ -76,7 +76,13 @@ async fn on_the_usual_port_the_demo_answers_lines_and_services_without_a_url_sha
 
     let is_free = TcpStream::connect("127.0.0.1:1883").await.is_err();
     let (one, two) = (unique_id("first"), unique_id("second"));
-    let mut first = without_url(&one);
+    let mut first = if is_free {
+        without_url(&one)
+    } else {
+        // Nobody has told whose it is.
+        let program = Program::new(env!("CARGO_BIN_EXE_quickstart"));
+        program.env("MQTT_CLIENT_ID", &one).env("MQTT_JOIN_LOCAL_BROKER", "true").start()
+    };
     let joining = "MQTT_URL is not set: joining the broker on 127.0.0.1:1883";
     if is_free {
         first
@@ -87,7 +93,11 @@ async fn on_the_usual_port_the_demo_answers_lines_and_services_without_a_url_sha
     }
     let mut spy = Spy::on(1883, &["llm/response", "system/health/+"]).await;
     spy.next_on(&format!("system/health/{one}")).await;
-    let mut second = without_url(&two);
+    let join = if is_free { "false" } else { "true" };
+    let mut second = Program::new(env!("CARGO_BIN_EXE_quickstart"))
+        .env("MQTT_CLIENT_ID", &two)
+        .env("MQTT_JOIN_LOCAL_BROKER", join)
+        .start();
     second.logs(joining).await;
     spy.next_on(&format!("system/health/{two}")).await;
     assert!(second.errors().contains("WARN"), "{}", second.errors());

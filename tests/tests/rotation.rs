@@ -4,13 +4,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-use tars_mqtt::ConnectionState;
+use rumqttc::Packet;
+use tars_mqtt::Traffic;
 use tars_mqtt::prelude::*;
 use tempfile::TempDir;
 use tests::{
     Connection, Logs, Mosquitto, Process, Program, ScriptedServer, eventually, free_port,
     unique_id, within,
 };
+use tokio::sync::broadcast::Receiver;
 
 const MIN: Duration = Duration::from_millis(100);
 const MAX: Duration = Duration::from_millis(500);
@@ -69,46 +71,74 @@ async fn a_password_file_that_cannot_be_read_at_the_start_ends_the_service() {
     }
 }
 
-/// Writes an authority, and a certificate of `localhost` that it has signed.
+/// Writes an authority, and certificates of `localhost` and of a client that it has signed.
 fn certificates(folder: &Path) {
     let authority_key = KeyPair::generate().unwrap();
     let mut authority = CertificateParams::new(Vec::new()).unwrap();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let root = authority.self_signed(&authority_key).unwrap();
     let issuer = Issuer::new(authority, authority_key);
-    let key = KeyPair::generate().unwrap();
-    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-    params.distinguished_name.push(DnType::CommonName, "localhost");
-    let certificate = params.signed_by(&key, &issuer).unwrap();
     std::fs::write(folder.join("ca.pem"), format!("\u{feff}{}", root.pem())).unwrap();
-    std::fs::write(folder.join("server.pem"), certificate.pem()).unwrap();
-    std::fs::write(folder.join("server.key"), key.serialize_pem()).unwrap();
+    for name in ["localhost", "client"] {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        let certificate = params.signed_by(&key, &issuer).unwrap();
+        std::fs::write(folder.join(format!("{name}.pem")), certificate.pem()).unwrap();
+        std::fs::write(folder.join(format!("{name}.key")), key.serialize_pem()).unwrap();
+    }
+}
+
+/// Waits until the broker accepts the client that is watched.
+async fn connected(traffic: &mut Receiver<Traffic>) {
+    loop {
+        let seen = traffic.recv().await.expect("the client is there, and not too fast");
+        if matches!(seen.packet, Packet::ConnAck(_)) {
+            return;
+        }
+    }
+}
+
+/// The lines of mosquitto's configuration for a listener that uses them.
+fn listener(folder: &Path, port: u16) -> String {
+    let path = |name: &str| folder.join(name).display().to_string();
+    format!(
+        "allow_anonymous true\nlistener {port} 127.0.0.1\ncertfile {}\nkeyfile {}\n",
+        path("localhost.pem"),
+        path("localhost.key"),
+    )
+}
+
+fn config(folder: &Path, port: u16, name: &str) -> Config {
+    Config::new(format!("mqtts://localhost:{port}"), unique_id(name))
+        .unwrap()
+        .tls_ca_file(folder.join("ca.pem"))
+        .reconnect_delay(MIN, MAX)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_authority_that_is_replaced_is_trusted_at_the_next_connection() {
+async fn an_authority_and_a_client_certificate_that_are_replaced_are_used_at_the_next_connection() {
     let folder = TempDir::new().unwrap();
-    let path = |name: &str| folder.path().join(name).display().to_string();
     certificates(folder.path());
     let port = free_port();
-    let listener = format!(
-        "allow_anonymous true\nlistener {port} 127.0.0.1\ncertfile {}\nkeyfile {}\n",
-        path("server.pem"),
-        path("server.key"),
-    );
-    let Some(mut mosquitto) = Mosquitto::start_with(&listener).await else { return };
-    let config = Config::new(format!("mqtts://localhost:{port}"), unique_id("authority"))
-        .unwrap()
-        .tls_ca_file(path("ca.pem"))
-        .reconnect_delay(MIN, MAX);
+    let plain = folder.path().join("plain.pem");
+    // mosquitto knows no byte order marks.
+    let without_mark = || {
+        let text = std::fs::read_to_string(folder.path().join("ca.pem")).unwrap();
+        std::fs::write(&plain, text.trim_start_matches('\u{feff}')).unwrap();
+    };
+    without_mark();
+    let strict = format!("cafile {}\nrequire_certificate true\n", plain.display());
+    let settings = listener(folder.path(), port) + &strict;
+    let Some(mut mosquitto) = Mosquitto::start_with(&settings).await else { return };
+    let config = config(folder.path(), port, "authority")
+        .tls_client_certificate(folder.path().join("client.pem"), folder.path().join("client.key"));
     let client = within("a connection", Client::connect(config)).await.unwrap();
+    let mut traffic = client.rumqttc().watch();
     certificates(folder.path());
+    without_mark();
     mosquitto.restart().await;
-    let mut state = client.state();
-    let lost = state.wait_for(|state| *state != ConnectionState::Connected);
-    within("the end of the first", lost).await.unwrap();
-    let back = state.wait_for(|state| *state == ConnectionState::Connected);
-    within("the connection with the new authority", back).await.unwrap();
+    within("the connection with the new files", connected(&mut traffic)).await;
     client.shutdown().await.unwrap();
 }
 
@@ -116,28 +146,17 @@ async fn an_authority_that_is_replaced_is_trusted_at_the_next_connection() {
 async fn an_authority_that_cannot_be_read_later_leaves_the_old_one_trusted() {
     let logs = Logs::of_this_process();
     let folder = TempDir::new().unwrap();
-    let path = |name: &str| folder.path().join(name).display().to_string();
+    let ca = folder.path().join("ca.pem").display().to_string();
     certificates(folder.path());
     let port = free_port();
-    let listener = format!(
-        "allow_anonymous true\nlistener {port} 127.0.0.1\ncertfile {}\nkeyfile {}\n",
-        path("server.pem"),
-        path("server.key"),
-    );
-    let Some(mut mosquitto) = Mosquitto::start_with(&listener).await else { return };
-    let config = Config::new(format!("mqtts://localhost:{port}"), unique_id("half-written"))
-        .unwrap()
-        .tls_ca_file(path("ca.pem"))
-        .reconnect_delay(MIN, MAX);
+    let settings = listener(folder.path(), port);
+    let Some(mut mosquitto) = Mosquitto::start_with(&settings).await else { return };
+    let config = config(folder.path(), port, "half-written");
     let client = within("a connection", Client::connect(config)).await.unwrap();
-    std::fs::write(path("ca.pem"), "half a fi").unwrap();
+    let mut traffic = client.rumqttc().watch();
+    std::fs::write(&ca, "half a fi").unwrap();
     mosquitto.restart().await;
-    eventually("it is said", || {
-        logs.contain(&["WARN", &path("ca.pem"), "contains no certificate"])
-    })
-    .await;
-    let mut state = client.state();
-    let back = state.wait_for(|state| *state == ConnectionState::Connected);
-    within("the connection with the old authority", back).await.unwrap();
+    eventually("it is said", || logs.contain(&["WARN", &ca, "contains no certificate"])).await;
+    within("the connection with the old authority", connected(&mut traffic)).await;
     client.shutdown().await.unwrap();
 }

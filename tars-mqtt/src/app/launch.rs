@@ -28,13 +28,11 @@ impl App {
         plan::check(&self.handlers, &self.states)?;
         plan::announce(&self.handlers);
         #[cfg(feature = "embedded-broker")]
-        let broker = if config.wants_embedded_broker() {
-            embedded_broker(config.url()).await?
-        } else {
-            None
-        };
+        let broker = super::meeting::broker(&config).await?;
         let dialer = match self.dialer {
             Some(dialer) => dialer,
+            #[cfg(feature = "embedded-broker")]
+            None if broker.is_some() => Dialer::to_own_broker(&config)?,
             None => Dialer::new(&config)?,
         };
         let (dedupe, key) = (config.dedupe_window(), config.duplicates_compared_by());
@@ -99,20 +97,4 @@ impl App {
             broker,
         }))
     }
-}
-
-/// For a service that was told of no broker: one in this process, or the one that another such
-/// service has started.
-#[cfg(feature = "embedded-broker")]
-async fn embedded_broker(
-    url: &crate::config::BrokerUrl,
-) -> Result<Option<crate::broker::EmbeddedBroker>> {
-    let address = format!("{}:{}", url.bracketed_host(), url.port());
-    if tokio::net::TcpStream::connect(&address).await.is_ok() {
-        tracing::warn!("MQTT_URL is not set: joining the broker on {address}");
-        return Ok(None);
-    }
-    let broker = crate::broker::EmbeddedBroker::start(&address).await?;
-    tracing::warn!("MQTT_URL is not set: started a broker in this process, on {address}");
-    Ok(Some(broker))
 }

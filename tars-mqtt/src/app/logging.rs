@@ -5,6 +5,8 @@ use tracing_subscriber::Registry;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
 
+use crate::log::quoted;
+
 /// What is logged where `RUST_LOG` says nothing.
 fn usual() -> Targets {
     Targets::new().with_default(LevelFilter::INFO).with_target("mqtt5", LevelFilter::WARN)
@@ -57,11 +59,13 @@ pub(super) fn install() {
     let _ = tracing_subscriber::registry().with(layer).with(filter).try_init();
     if let Err(error) = targets {
         tracing::warn!(
-            "RUST_LOG={directives}: {error}; write for instance RUST_LOG=info,tars_mqtt=debug"
+            "RUST_LOG={}: {}; write for instance RUST_LOG=info,tars_mqtt=debug",
+            quoted(&directives),
+            quoted(&error.to_string())
         );
     }
     if let Err(rule) = form {
-        tracing::warn!("TARS_MQTT_LOG={named} {rule}");
+        tracing::warn!("TARS_MQTT_LOG={} {rule}", quoted(&named));
     }
 }
 

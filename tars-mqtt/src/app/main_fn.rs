@@ -1,8 +1,9 @@
+use std::io::Write as _;
 use std::pin::Pin;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::App;
+use super::{App, panics};
 use crate::config::{Config, DedupeKey, Defaults};
 use crate::error::BoxError;
 use crate::{Error, Result};
@@ -119,6 +120,7 @@ type Outcome<'a> = Pin<Box<dyn Future<Output = Result<(), BoxError>> + 'a>>;
 
 /// Takes a box, so that it is compiled once, and not in each program.
 fn run<'a>(options: &MainOptions, body: Box<dyn FnOnce(App) -> Outcome<'a> + 'a>) -> ExitCode {
+    panics::install();
     let config = match Config::load(options.defaults()) {
         Ok(config) => config,
         Err(error) => return report(&error),
@@ -149,9 +151,39 @@ fn report(error: &(dyn std::error::Error + 'static)) -> ExitCode {
         }
         cause = error.source();
     }
-    eprintln!("error: {text}");
+    let ours = error.is::<Error>() || error.is::<crate::config::ConfigError>();
+    let text = printable(&text, if ours { "\n" } else { "\n  " });
+    // Nobody is left to be told that standard error is closed.
+    let _ = writeln!(std::io::stderr(), "error: {text}");
     match error.downcast_ref::<Error>() {
         Some(Error::Config(_)) => ExitCode::from(CONFIG_STATUS),
         _ => ExitCode::FAILURE,
+    }
+}
+
+/// The text without characters that a terminal obeys or that change the order in which text is read.
+/// Lines but the first begin with what is given: those of others are set in, so that none passes for
+/// a line of the log.
+fn printable(text: &str, line_break: &str) -> String {
+    let mut printable = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\n' => printable.push_str(line_break),
+            '"' | '\'' | '\\' => printable.push(character),
+            _ => printable.extend(character.escape_debug()),
+        }
+    }
+    printable
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn an_error_cannot_forge_a_line_or_turn_one_around() {
+        let error = "\"ü\" failed\nERROR forged\r\u{202e}\u{1b}[2J";
+        let shown = printable(error, "\n  ");
+        assert_eq!(shown, "\"ü\" failed\n  ERROR forged\\r\\u{202e}\\u{1b}[2J");
     }
 }

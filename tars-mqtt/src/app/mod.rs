@@ -5,6 +5,9 @@ mod launch;
 mod lifeline;
 mod logging;
 mod main_fn;
+#[cfg(feature = "embedded-broker")]
+mod meeting;
+mod panics;
 mod plan;
 mod running;
 mod signals;

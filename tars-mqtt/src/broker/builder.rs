@@ -93,7 +93,7 @@ impl EmbeddedBrokerBuilder {
     /// [`Error::Broker`](crate::Error::Broker), naming the address, if it cannot listen there;
     /// naming the folder, if that cannot be used or another broker has it.
     pub async fn start(self) -> Result<EmbeddedBroker> {
-        thread::start(self).await
+        thread::start(self, None).await
     }
 }
 

@@ -93,6 +93,7 @@ use tokio::sync::oneshot;
 use crate::Result;
 
 mod builder;
+pub(crate) mod claim;
 mod connection;
 mod frames;
 mod guard;
@@ -145,6 +146,11 @@ impl EmbeddedBroker {
     /// [`Error::Broker`](crate::Error::Broker), naming the address, if it cannot listen there.
     pub async fn start(address: &str) -> Result<Self> {
         Self::builder().address(address).start().await
+    }
+
+    /// Starts one on this address as the one that services of this user meet at.
+    pub(crate) async fn start_claimed(address: &str, claim: claim::Claim) -> Result<Self> {
+        thread::start(Self::builder().address(address), Some(claim)).await
     }
 
     /// The settings of a broker to start, each at its default.

@@ -20,6 +20,7 @@ use tracing::instrument::WithSubscriber;
 use tracing::subscriber::NoSubscriber;
 
 use super::EmbeddedBrokerBuilder;
+use super::claim::Claim;
 use super::connection::Watched;
 use super::guard::Guard;
 use super::limits::Limits;
@@ -50,14 +51,26 @@ struct Server {
 /// Runs a broker until it is told to stop.
 pub(super) async fn serve(
     settings: EmbeddedBrokerBuilder,
+    claim: Option<Claim>,
     ready: oneshot::Sender<SocketAddr>,
     mut when_stopping: oneshot::Receiver<()>,
 ) -> Result<()> {
     let asked = settings.address.clone();
-    let listener = TcpListener::bind(resolve(&asked)?).await;
+    let wanted = resolve(&asked)?;
+    // Before it listens, so that nobody joins another broker in between.
+    let mut claim = match claim {
+        Some(claim) => Some(claim),
+        None => Claim::of(wanted).await,
+    };
+    let listener = TcpListener::bind(wanted).await;
     let listener = listener.map_err(|e| cannot_listen(&asked, &e))?;
     let address = listener.local_addr().map_err(|e| cannot_listen(&asked, &e))?;
     let server = Arc::new(Server::new(settings).await?);
+    if let Some(claim) = &mut claim
+        && let Err(error) = claim.listening()
+    {
+        tracing::warn!(%error, "services without MQTT_URL will not find this broker");
+    }
     // If nobody waits any more, the other channel is closed as well.
     let _ = ready.send(address);
 

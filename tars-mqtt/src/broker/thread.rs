@@ -3,17 +3,21 @@ use std::thread;
 
 use tokio::sync::oneshot;
 
+use super::claim::Claim;
 use super::{EmbeddedBroker, EmbeddedBrokerBuilder, server};
 use crate::{Error, Result};
 
-pub(super) async fn start(settings: EmbeddedBrokerBuilder) -> Result<EmbeddedBroker> {
+pub(super) async fn start(
+    settings: EmbeddedBrokerBuilder,
+    claim: Option<Claim>,
+) -> Result<EmbeddedBroker> {
     let (ready, when_ready) = oneshot::channel();
     let (stop, when_stopping) = oneshot::channel();
     let (end, when_ended) = oneshot::channel();
     let thread = thread::Builder::new()
         .name("mqtt-broker".to_owned())
         .spawn(move || {
-            let outcome = run(settings, ready, when_stopping);
+            let outcome = run(settings, claim, ready, when_stopping);
             // Nobody waits for it if the handle was dropped.
             let _ = end.send(outcome);
         })
@@ -43,6 +47,7 @@ pub(super) async fn wait(
 
 fn run(
     settings: EmbeddedBrokerBuilder,
+    claim: Option<Claim>,
     ready: oneshot::Sender<SocketAddr>,
     when_stopping: oneshot::Receiver<()>,
 ) -> Result<()> {
@@ -51,5 +56,5 @@ fn run(
         .build()
         .map_err(|e| Error::Broker(format!("cannot start its runtime: {e}")))?;
     // Dropping the runtime ends whatever tasks and connections the broker left.
-    runtime.block_on(server::serve(settings, ready, when_stopping))
+    runtime.block_on(server::serve(settings, claim, ready, when_stopping))
 }

@@ -39,10 +39,6 @@ pub(super) fn contradictions(config: &Config) -> Vec<Contradiction> {
     password_file(config, &mut add);
     login(config, &mut add);
     tls(config, &mut add);
-    if config.publish_timeout.is_some_and(|limit| limit.is_zero()) {
-        let reason = "must be more than zero; None waits as long as it takes";
-        add("publish_timeout", "publish_timeout", reason.to_owned());
-    }
     found
 }
 

@@ -63,7 +63,7 @@ pub(super) fn assemble(
         } else if file.unread || problems.iter().any(|known| known.variable() == setting.name) {
             // What is missing has been explained, or may stand in the file.
         } else if setting.name == URL && url_optional {
-            config.url_missing = true;
+            config.local.url_missing = true;
         } else if setting.name == URL || setting.name == CLIENT_ID {
             let reason = format!("is required and not set: {}", setting.rule);
             problems.push(Problem::new(setting.name, None, Origin::Environment, reason));

@@ -50,7 +50,7 @@ use crate::Error;
 #[derive(Debug, Clone)]
 pub struct Config {
     url: BrokerUrl,
-    url_missing: bool,
+    local: LocalBroker,
     login: Option<Login>,
     password_file: Option<(PathBuf, Secret)>,
     client_id: String,
@@ -68,6 +68,13 @@ pub struct Config {
     publish_timeout: Option<Duration>,
     flow: flow::Flow,
     warnings: Vec<String>,
+}
+
+/// What takes the place of a broker that was not named.
+#[derive(Debug, Clone, Default)]
+struct LocalBroker {
+    url_missing: bool,
+    join_any: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -142,7 +149,7 @@ impl Config {
     fn built_in() -> Self {
         Self {
             url: BrokerUrl::local(),
-            url_missing: false,
+            local: LocalBroker::default(),
             login: None,
             password_file: None,
             client_id: String::new(),
@@ -184,7 +191,13 @@ impl Config {
     /// Whether no URL was given anywhere and a broker in the process takes its place. Never without
     /// the feature `embedded-broker`.
     pub(crate) fn wants_embedded_broker(&self) -> bool {
-        cfg!(feature = "embedded-broker") && self.url_missing
+        cfg!(feature = "embedded-broker") && self.local.url_missing
+    }
+
+    /// Whether a service that was told of no broker joins whichever one is on 127.0.0.1:1883.
+    #[cfg(feature = "embedded-broker")]
+    pub(crate) fn joins_any_local_broker(&self) -> bool {
+        self.local.join_any
     }
 
     /// The file that holds the password.

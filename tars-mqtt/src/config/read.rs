@@ -39,6 +39,14 @@ pub(super) fn seconds(text: &str) -> Result<Duration, Refusal> {
     Duration::try_from_secs_f64(seconds).map_err(|_| Refusal::Rule)
 }
 
+/// `none` and 0 are no limit.
+pub(super) fn seconds_or_none(text: &str) -> Result<Option<Duration>, Refusal> {
+    if text.trim().eq_ignore_ascii_case("none") {
+        return Ok(None);
+    }
+    Ok(Some(seconds(text)?).filter(|limit| !limit.is_zero()))
+}
+
 pub(super) fn whole<N: std::str::FromStr>(text: &str) -> Result<N, Refusal> {
     text.trim().parse().map_err(|_| Refusal::Rule)
 }

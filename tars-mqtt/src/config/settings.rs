@@ -1,7 +1,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::read::{Refusal, boolean, seconds, whole};
+use super::read::{Refusal, boolean, seconds, seconds_or_none, whole};
 use super::url::BrokerUrl;
 use super::{Config, DedupeKey, flow, names, paths};
 
@@ -29,6 +29,7 @@ impl Setting {
 
 pub(super) const PREFIX: &str = "MQTT_";
 pub(super) const URL: &str = "MQTT_URL";
+pub(super) const JOIN_LOCAL_BROKER: &str = "MQTT_JOIN_LOCAL_BROKER";
 pub(super) const CLIENT_ID: &str = "MQTT_CLIENT_ID";
 pub(super) const SOURCE_NAME: &str = "MQTT_SOURCE_NAME";
 pub(super) const DEDUPE_TTL: &str = "MQTT_DEDUPE_TTL";
@@ -48,7 +49,7 @@ const PEM: &str = "must be the path of a readable PEM file";
 const PACKET_BYTES: std::ops::RangeInclusive<usize> = 1024..=268_435_455;
 
 /// Every setting, in the order in which problems are reported.
-pub(super) static SETTINGS: [Setting; 23] = [
+pub(super) static SETTINGS: [Setting; 25] = [
     Setting {
         name: URL,
         rule: "must be mqtt://[user[:password]@]host[:port] (or mqtts://, ws://, wss://)",
@@ -58,6 +59,13 @@ pub(super) static SETTINGS: [Setting; 23] = [
         },
         show: |c| c.url.to_string(),
         check: features,
+    },
+    Setting {
+        name: JOIN_LOCAL_BROKER,
+        rule: BOOLEAN,
+        read: |c, text| set(&mut c.local.join_any, boolean(text)),
+        show: |c| c.local.join_any.to_string(),
+        check: |_| Ok(()),
     },
     Setting {
         name: CLIENT_ID,
@@ -206,6 +214,13 @@ pub(super) static SETTINGS: [Setting; 23] = [
     flow::MAX_IN_FLIGHT_QOS2,
     flow::MAX_PUBLISH_ATTEMPTS,
     flow::RESUBSCRIBE,
+    Setting {
+        name: "MQTT_PUBLISH_TIMEOUT",
+        rule: "must be seconds, more than 0, or `none` (or 0), which waits as long as it takes",
+        read: |c, text| set(&mut c.publish_timeout, seconds_or_none(text)),
+        show: |c| c.publish_timeout.map_or("none".to_owned(), |t| t.as_secs_f64().to_string()),
+        check: |c| keeps(c.publish_timeout.is_none_or(|limit| !limit.is_zero())),
+    },
 ];
 
 fn features(config: &Config) -> Result<(), Refusal> {

@@ -110,10 +110,10 @@ fn what_setters_break_is_found_all_at_once() {
         "MQTT_KEEPALIVE",
         "MQTT_HEARTBEAT_INTERVAL",
         "MQTT_MAX_PACKET_SIZE",
+        "MQTT_PUBLISH_TIMEOUT",
         "MQTT_DEDUPE_MAX_ENTRIES",
         "MQTT_RECONNECT_MAX_DELAY",
         "credentials",
-        "publish_timeout",
     ];
     assert_eq!(names, expected, "{lines}");
     assert!(lines.contains("MQTT_KEEPALIVE = \"1.5\" (set by the program): must be whole seconds"));

@@ -48,6 +48,9 @@ pub(crate) struct Network {
     url: BrokerUrl,
     addresses: Addresses,
     files: Files,
+    /// Nobody has named the broker: it must be one that a service of this user has started.
+    #[cfg(feature = "embedded-broker")]
+    only_ours: bool,
 }
 
 impl Dialer {
@@ -58,11 +61,17 @@ impl Dialer {
     /// When the TLS files cannot be used.
     pub(crate) fn new(config: &Config) -> crate::Result<Self> {
         config.warn_of_leaks();
-        Ok(Self::Network(Arc::new(Network {
-            url: config.url().clone(),
-            addresses: Addresses::default(),
-            files: Files::new(config)?,
-        })))
+        Ok(Self::Network(Arc::new(Network::new(config)?)))
+    }
+
+    /// Prepares for the broker that this process has started because none was named.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    #[cfg(feature = "embedded-broker")]
+    pub(crate) fn to_own_broker(config: &Config) -> crate::Result<Self> {
+        Ok(Self::Network(Arc::new(Network { only_ours: false, ..Network::new(config)? })))
     }
 
     /// The password that its file holds now, if there is such a file. It and those of TLS are read
@@ -82,6 +91,8 @@ impl Dialer {
     pub(super) async fn route(&self) -> Result<Way<'_>, ConnectError> {
         match self {
             Self::Network(network) => {
+                #[cfg(feature = "embedded-broker")]
+                network.check_whose()?;
                 let route = network.addresses.route(network.url.host(), network.url.port());
                 Ok(Way::Network(network, route.await?))
             }
@@ -91,11 +102,43 @@ impl Dialer {
     }
 }
 
-#[cfg(test)]
 impl Network {
+    fn new(config: &Config) -> crate::Result<Self> {
+        Ok(Self {
+            url: config.url().clone(),
+            addresses: Addresses::default(),
+            files: Files::new(config)?,
+            #[cfg(feature = "embedded-broker")]
+            only_ours: config.wants_embedded_broker() && !config.joins_any_local_broker(),
+        })
+    }
+
+    /// # Errors
+    ///
+    /// When the broker that is at the address may be anybody's.
+    #[cfg(feature = "embedded-broker")]
+    fn check_whose(&self) -> Result<(), ConnectError> {
+        use crate::broker::claim::{Claim, Claimed};
+        if !self.only_ours || matches!(Claim::take(), Ok(Claimed::Already { listening: true })) {
+            return Ok(());
+        }
+        Err(ConnectError::Failed(format!(
+            "MQTT_URL is not set, and no service of this user runs a broker on {0}: set \
+             MQTT_URL=mqtt://{0} to use whichever one is there",
+            self.url.address().trim_start_matches("mqtt://")
+        )))
+    }
+}
+
+#[cfg(test)]
+impl Dialer {
     /// Lets the next lookup of the broker's name come to this.
     pub(super) async fn name_stands_for(&self, addresses: Vec<std::net::SocketAddr>) {
-        self.addresses.found(addresses).await;
+        match self {
+            Self::Network(network) => network.addresses.found(addresses).await,
+            #[cfg(feature = "testing")]
+            Self::InProcess(_) => {}
+        }
     }
 }
 

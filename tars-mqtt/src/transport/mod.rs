@@ -4,9 +4,11 @@
 //! because their faults cannot be mended from outside: a packet over the limit or a topic that is
 //! not UTF-8 ends the connection and comes again for ever, publishes are lost when the window
 //! overflows or the session does, and packet ids are reused. The session therefore lives in
-//! `connection`, the socket is opened with tokio's own crates (for TLS rustls, without the outdated
-//! certificate parser that rumqttc links), and PUBLISH packets are taken apart in place: without
-//! copying the topic, and so that a message nobody can read can still be acknowledged.
+//! `connection`, and the socket is opened with tokio's own crates (for TLS rustls, without the
+//! outdated certificate parser that rumqttc links). The frames of WebSocket are taken apart as they
+//! come: the libraries for them gather each whole in memory, and refuse what is larger than that.
+//! PUBLISH packets are taken apart in place, without copying the topic, and so that a message nobody
+//! can read can still be acknowledged.
 //!
 //! The rest of the crate sees [`Link`], [`Received`] and [`Publish`]. A second protocol version is
 //! another codec here.

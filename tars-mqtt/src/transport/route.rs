@@ -242,7 +242,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let mut filling = Vec::new();
         while let Ok(Ok(stream)) =
-            timeout(Duration::from_millis(300), TcpStream::connect(address)).await
+            timeout(Duration::from_secs(1), TcpStream::connect(address)).await
         {
             filling.push(stream);
         }

@@ -40,9 +40,7 @@ async fn broker(mut stream: TcpStream) {
 async fn opened(url: &str, addresses: &[SocketAddr]) -> Result<Opened, ConnectError> {
     let config = Config::new(url, "svc").unwrap();
     let dialer = Dialer::new(&config).unwrap();
-    if let Dialer::Network(network) = &dialer {
-        network.name_stands_for(addresses.to_vec()).await;
-    }
+    dialer.name_stands_for(addresses.to_vec()).await;
     open(&dialer, &config, None, TrafficTap::default()).await
 }
 

@@ -24,7 +24,7 @@ fn every_setting_can_stand_in_the_file_in_its_natural_type() {
          enable_health = true\nenable_heartbeat = true\nheartbeat_interval = 2.5\ndedupe_ttl = 3\n\
          dedupe_max_entries = 4\nreconnect_min_delay = 1\nreconnect_max_delay = 9.5\n\
          clean_session = true\npassword_file = '{}'\nmax_packet_size = 2_048\n\
-         shutdown_timeout = 0.5\n",
+         shutdown_timeout = 0.5\npublish_timeout = 1.5\njoin_local_broker = true\n",
         secret.path()
     ))
     .expect("a valid configuration");
@@ -38,6 +38,8 @@ fn every_setting_can_stand_in_the_file_in_its_natural_type() {
     assert_eq!(config.reconnect_delays(), delays);
     assert_eq!(config.packet_limit(), 2048);
     assert_eq!(config.shutdown_limit(), Duration::from_millis(500));
+    assert_eq!(config.publish_limit(), Some(Duration::from_millis(1500)));
+    assert!(config.local.join_any);
     assert_eq!(config.warnings(), [] as [String; 0]);
 }
 

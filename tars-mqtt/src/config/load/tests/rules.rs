@@ -26,7 +26,7 @@ fn an_empty_url_or_client_id_is_refused_as_missing() {
 fn without_a_url_an_embedded_broker_is_wanted_where_there_can_be_one() {
     let vars = os(&[("MQTT_CLIENT_ID", "svc")]).into_iter();
     let config = assemble(vars, Defaults::default(), true).expect("a valid configuration");
-    assert!(config.url_missing);
+    assert!(config.local.url_missing);
     assert_eq!(config.wants_embedded_broker(), cfg!(feature = "embedded-broker"));
     assert_eq!(config.url().to_string(), "mqtt://127.0.0.1:1883");
 
@@ -185,6 +185,27 @@ fn the_shutdown_timeout_may_be_zero() {
         let line = line(&[("MQTT_SHUTDOWN_TIMEOUT", text)]);
         assert!(line.ends_with("must be seconds, at least 0"), "{line}");
     }
+}
+
+#[test]
+fn the_publish_timeout_is_more_than_zero_or_none() {
+    assert_eq!(loaded(&[]).publish_limit(), None);
+    for (text, limit) in [("2.5", Some(2.5)), ("none", None), (" NONE ", None), ("0", None)] {
+        let found = loaded(&[("MQTT_PUBLISH_TIMEOUT", text)]).publish_limit();
+        assert_eq!(found, limit.map(Duration::from_secs_f64), "{text}");
+    }
+    for text in ["", "-1", "never", "inf"] {
+        let line = line(&[("MQTT_PUBLISH_TIMEOUT", text)]);
+        assert!(line.contains("must be seconds, more than 0, or `none`"), "{line}");
+    }
+}
+
+#[test]
+fn joining_a_local_broker_is_off_unless_asked_for() {
+    for (vars, joins) in [(&[][..], false), (&[("MQTT_JOIN_LOCAL_BROKER", "yes")], true)] {
+        assert_eq!(loaded(vars).local.join_any, joins);
+    }
+    assert!(line(&[("MQTT_JOIN_LOCAL_BROKER", "maybe")]).contains("must be true, false"));
 }
 
 #[test]
