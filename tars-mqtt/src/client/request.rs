@@ -97,6 +97,8 @@ where
     let wanted = Wanted { from: source, request: (Q::TYPE, client.config().source_name().into()) };
     let (_place, answer) = answers.wait::<A>(&id, wanted, passed_over);
     let _ = client.event(event).correlate(&*id).send().await?;
+    // Whoever waits may block its thread with that.
+    client.wake().wake_if_owed();
     let message = answer.await.map_err(|_| Error::Stopped)?;
     read_caught(&message).map_err(Error::Answer)
 }

@@ -84,6 +84,8 @@ impl Outbox {
         } else if let Ok(permit) = self.room.try_acquire() {
             permit
         } else {
+            // Whoever waits may block its thread with that.
+            self.wake.wake_if_owed();
             self.room.acquire().await.map_err(|_| Error::Stopped)?
         };
         permit.forget();

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use super::contract::Event;
 use super::finite::Finite;
 use super::strict::Strict;
+use crate::log::quoted;
 use crate::{Error, Result};
 
 /// An event and what it travels with.
@@ -86,6 +87,7 @@ fn begin(json: &mut Vec<u8>, event_type: &'static str, id: &str, source: &str) -
 fn end(json: &mut Vec<u8>, event_type: &'static str, data: usize) -> Result<()> {
     if json.get(data) != Some(&b'{') {
         let found = String::from_utf8_lossy(&json[data..]);
+        let found = quoted(&found);
         let reason = format!(
             "an envelope carries a JSON object, and this is {found}; give the type named fields, \
              or write #[event(bare)]"
