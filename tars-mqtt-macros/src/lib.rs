@@ -8,6 +8,7 @@ mod duration;
 mod errors;
 mod event;
 mod fields;
+mod krate;
 mod main_fn;
 mod nearest;
 mod options;
@@ -26,11 +27,15 @@ pub fn derive_event(input: TokenStream) -> TokenStream {
 #[doc = include_str!("../docs/subscribe.md")]
 #[proc_macro_attribute]
 pub fn subscribe(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    subscribe::subscribe(arguments.into(), &item.into()).into()
+    let arguments = arguments.into();
+    let path = krate::said(&arguments);
+    krate::resolve(subscribe::subscribe(arguments, &item.into()), path).into()
 }
 
 #[doc = include_str!("../docs/main.md")]
 #[proc_macro_attribute]
 pub fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    main_fn::main(arguments.into(), &item.into()).into()
+    let arguments = arguments.into();
+    let path = krate::said(&arguments);
+    krate::resolve(main_fn::main(arguments, &item.into()), path).into()
 }

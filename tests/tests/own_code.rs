@@ -231,3 +231,40 @@ async fn a_panic_in_on_ready_is_its_error() {
     assert!(matches!(error, Error::OnReady(_)), "{error}");
     assert!(error.to_string().contains("it panicked: not ready"), "{error}");
 }
+
+#[subscribe("block/{how}")]
+async fn blocks(how: String, client: Client) {
+    let message = client.message("said/before");
+    match how.as_str() {
+        "and sleeps" => {
+            message.send().await.unwrap();
+            std::thread::sleep(Duration::from_secs(5));
+        }
+        "for its receipt" => tokio::task::block_in_place(|| {
+            let runtime = tokio::runtime::Handle::current();
+            runtime.block_on(async {
+                message.send().await.unwrap().delivered().await.unwrap();
+                client.message("said/after").send().await.unwrap();
+            });
+        }),
+        _ => {}
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn what_a_handler_publishes_before_it_blocks_its_thread_goes_out_at_once() {
+    tests::on_each_broker(|broker| async move {
+        let config = broker.config("blocks").shutdown_timeout(Duration::from_millis(100));
+        let service = App::bare(config).handler::<blocks>().start().await.unwrap();
+        let mut spy = tests::Spy::on(broker.port(), &["said/#"]).await;
+        let begun = std::time::Instant::now();
+        spy.publish("block/for its receipt", "").await;
+        spy.next_on("said/before").await;
+        spy.next_on("said/after").await;
+        spy.publish("block/and sleeps", "").await;
+        spy.next_on("said/before").await;
+        assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+        drop(service);
+    })
+    .await;
+}

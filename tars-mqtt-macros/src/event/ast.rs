@@ -11,6 +11,8 @@ pub(super) struct Event<'a> {
     pub(super) qos: Option<u64>,
     pub(super) retain: bool,
     pub(super) bare: bool,
+    /// Names of fields that are written and not read.
+    pub(super) written_alone: Vec<String>,
     /// Those that stand in the topic.
     pub(super) fields: Vec<Field<'a>>,
 }

@@ -1,10 +1,12 @@
+use proc_macro2::TokenStream;
 use syn::{Attribute, Expr, ExprLit, Lit, LitStr, Meta};
 
 use crate::errors::Errors;
+use crate::krate;
 use crate::options::{Arguments, Given, known};
 use crate::value;
 
-const OPTIONS: [&str; 4] = ["topic", "qos", "retain", "bare"];
+const OPTIONS: [&str; 5] = ["topic", "qos", "retain", "bare", krate::OPTION];
 
 /// What `#[event]` says.
 #[derive(Default)]
@@ -36,11 +38,20 @@ pub(super) fn get(attributes: &[Attribute], errors: &mut Errors) -> Attr {
                 value::integer(&given, &(0..=2)).map(|qos| attr.qos = Some(qos))
             }
             () if given.is("retain") => value::flag(&given).map(|retain| attr.retain = retain),
-            () => value::flag(&given).map(|bare| attr.bare = bare),
+            () if given.is("bare") => value::flag(&given).map(|bare| attr.bare = bare),
+            () => krate::check(&given),
         };
         errors.ok(result);
     }
     attr
+}
+
+/// Where tars-mqtt is found, if that is said.
+pub(super) fn krate(attributes: &[Attribute]) -> Option<TokenStream> {
+    let events = attributes.iter().filter(|attribute| attribute.path().is_ident("event"));
+    events
+        .filter_map(|attribute| attribute.meta.require_list().ok())
+        .find_map(|list| krate::said(&list.tokens))
 }
 
 fn arguments(attribute: &Attribute) -> syn::Result<Arguments> {

@@ -30,6 +30,10 @@ pub(super) fn event(event: &Event<'_>) -> TokenStream {
             const BARE: bool = true;
         )
     });
+    let written_alone = (!event.written_alone.is_empty()).then(|| {
+        let names = &event.written_alone;
+        quote!(const WRITTEN_ALONE: &'static [&'static str] = &[#(#names),*];)
+    });
     let topic_method = (!event.fields.is_empty()).then(|| topic_method(&event.fields));
     quote! {
         #[automatically_derived]
@@ -39,6 +43,7 @@ pub(super) fn event(event: &Event<'_>) -> TokenStream {
             #qos
             #retain
             #bare
+            #written_alone
             #topic_method
         }
     }

@@ -5,6 +5,7 @@ mod attr;
 mod expand;
 mod naming;
 mod valid;
+mod written_alone;
 
 #[cfg(test)]
 mod tests;
@@ -19,11 +20,16 @@ pub(crate) fn derive(input: TokenStream) -> TokenStream {
         Ok(input) => input,
         Err(error) => return error.to_compile_error(),
     };
-    match event(&input) {
+    let path = attr::krate(&input.attrs);
+    crate::krate::resolve(written(&input), path)
+}
+
+fn written(input: &DeriveInput) -> TokenStream {
+    match event(input) {
         Ok(event) => expand::event(&event),
         Err(error) => {
             // An event all the same, so that what is said of its uses is not said as well.
-            let event = expand::placeholder(&input);
+            let event = expand::placeholder(input);
             let error = error.to_compile_error();
             quote::quote!(#error #event)
         }

@@ -57,6 +57,7 @@ pub(super) fn event<'a>(
         qos: attr.qos,
         retain: attr.retain,
         bare: attr.bare,
+        written_alone: super::written_alone::names(input),
         fields,
     }
 }

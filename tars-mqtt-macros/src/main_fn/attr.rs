@@ -5,10 +5,11 @@ use tars_mqtt_topic::is_unwanted;
 
 use crate::duration::Limit;
 use crate::errors::Errors;
+use crate::krate;
 use crate::options::{Arguments, Given, known};
 use crate::value;
 
-const OPTIONS: [&str; 8] = [
+const OPTIONS: [&str; 9] = [
     "client_id",
     "source",
     "health",
@@ -17,6 +18,7 @@ const OPTIONS: [&str; 8] = [
     "dedupe_key",
     "flavor",
     "worker_threads",
+    krate::OPTION,
 ];
 
 /// What `#[tars_mqtt::main]` says.
@@ -60,7 +62,10 @@ impl Options {
                 let choices = [("multi_thread", false), ("current_thread", true)];
                 self.current_thread = value::choice(given, &choices)?;
             }
-            _ => self.worker_threads = Some(value::integer(given, &(1..=1024))?),
+            "worker_threads" => {
+                self.worker_threads = Some(value::integer(given, &(1..=1024))?);
+            }
+            _ => krate::check(given)?,
         }
         Ok(())
     }

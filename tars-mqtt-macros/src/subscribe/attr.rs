@@ -5,10 +5,11 @@ use tars_mqtt_topic::{Pattern, check_topic_name, is_unwanted};
 
 use crate::duration::{self, Limit};
 use crate::errors::Errors;
+use crate::krate;
 use crate::options::{Arguments, Given, known};
 use crate::value::{self, Written};
 
-const OPTIONS: [&str; 12] = [
+const OPTIONS: [&str; 13] = [
     "qos",
     "concurrency",
     "queue",
@@ -21,6 +22,7 @@ const OPTIONS: [&str; 12] = [
     "group",
     "accept_bare",
     "other_types",
+    krate::OPTION,
 ];
 
 /// What `#[subscribe]` says.
@@ -129,7 +131,8 @@ impl Options {
                 let choices = [("ignore", "Ignore"), ("reject", "Reject")];
                 self.other_types = Some(value::choice(given, &choices)?);
             }
-            _ => self.accept_bare = value::flag(given)?,
+            "accept_bare" => self.accept_bare = value::flag(given)?,
+            _ => krate::check(given)?,
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ use crate::connection::{NewTarget, Plan, Task};
 use crate::delivery::{Dedupe, Queue};
 use crate::extract::{SHARE, Scope};
 use crate::handler::{AckMode, Limits, Neighbours, Retained, Worker};
+use crate::log::LogLimit;
 use crate::transport::Dialer;
 
 impl App {
@@ -56,6 +57,7 @@ impl App {
                     client: client.clone(),
                     states: states.clone(),
                     share: Arc::new(Semaphore::new(SHARE)),
+                    dropped_replies: LogLimit::default(),
                 }),
                 queue: queue.clone(),
                 dedupe: dedupe.map(|(ttl, max_entries)| Dedupe::new(ttl, max_entries, key)),
@@ -87,12 +89,13 @@ impl App {
         // A client is launched once.
         let _ = client.0.ending.set(ending.clone());
         let started = task.spawn(plans);
+        let lifeline = Lifeline::hold(client.0.wake.clone());
         Ok(Running::new(Service {
             client,
             ending,
             started: Some(started),
             on_ready: Mutex::new(self.on_ready),
-            _lifeline: Lifeline::hold(),
+            _lifeline: lifeline,
             #[cfg(feature = "embedded-broker")]
             broker,
         }))

@@ -109,11 +109,11 @@ impl Running {
 }
 
 impl Service {
-    async fn stop(mut self) -> Result<()> {
+    async fn stop(self) -> Result<()> {
         let begun = Instant::now();
         let outcome = self.ending.finish(&self.client).await;
         #[cfg(feature = "embedded-broker")]
-        if let Some(broker) = self.broker.take() {
+        if let Some(broker) = self.broker {
             broker.stop().await?;
         }
         tracing::info!("stopped after {:?}", begun.elapsed());

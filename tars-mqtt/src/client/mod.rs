@@ -265,7 +265,7 @@ impl Client {
         let mut entry = self.quiet_entry(publish)?;
         let (sender, receipt) = oneshot::channel();
         entry.receipt = Some(sender);
-        Ok((entry, Receipt(receipt)))
+        Ok((entry, Receipt::new(receipt, self.0.wake.clone())))
     }
 
     /// A message for the outbox whose fate nobody asks for.

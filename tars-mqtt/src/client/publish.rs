@@ -1,19 +1,28 @@
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
 use super::Client;
+use crate::delivery::Wake;
 use crate::event::{encode, fresh_id};
 use crate::transport::Publish;
 use crate::{Error, Event, QoS, Result};
 
 /// Says how a message that was accepted has ended. May be dropped: the message is sent all the same.
 #[derive(Debug)]
-pub struct Receipt(pub(super) oneshot::Receiver<Result<()>>);
+pub struct Receipt {
+    outcome: oneshot::Receiver<Result<()>>,
+    wake: Arc<Wake>,
+}
 
 impl Receipt {
+    pub(super) fn new(outcome: oneshot::Receiver<Result<()>>, wake: Arc<Wake>) -> Self {
+        Self { outcome, wake }
+    }
+
     /// Waits until the broker has acknowledged the message (PUBACK at QoS 1, PUBCOMP at QoS 2), or
     /// until it has been written to the socket (QoS 0).
     ///
@@ -23,7 +32,9 @@ impl Receipt {
     /// [`Error::Disconnected`] when a QoS 0 message went down with its connection,
     /// [`Error::Stopped`] when the client shut down before.
     pub async fn delivered(self) -> Result<()> {
-        self.0.await.unwrap_or(Err(Error::Stopped))
+        // Whoever waits may block its thread with that.
+        self.wake.wake_if_owed();
+        self.outcome.await.unwrap_or(Err(Error::Stopped))
     }
 }
 

@@ -104,6 +104,8 @@ where
         client.0.commands.send(own).map_err(|_| Error::Stopped)?;
     }
     let _ = client.send(publish).await?;
+    // Whoever waits may block its thread with that.
+    client.wake().wake_if_owed();
     let message = answer.await.map_err(|_| Error::Stopped)?;
     read_caught(&message).map_err(Error::Answer)
 }

@@ -100,6 +100,8 @@ impl Outbox {
         } else if let Ok(permit) = self.room.try_acquire_many(entry.places()) {
             permit
         } else {
+            // Whoever waits may block its thread with that.
+            self.wake.wake_if_owed();
             self.room.acquire_many(entry.places()).await.map_err(|_| Error::Stopped)?
         };
         permit.forget();

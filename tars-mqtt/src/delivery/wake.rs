@@ -1,4 +1,5 @@
 use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Notify;
 
@@ -8,10 +9,13 @@ use crate::task::BoxFuture;
 ///
 /// A handler that wakes it and then blocks its thread must not keep it from running, but tokio puts
 /// a task woken on a worker thread where no other thread can take it. So what a handler wakes is
-/// remembered, and woken when the handler gives its thread back.
+/// remembered, and woken when the handler gives its thread back, waits for something of the
+/// connection, or has blocked its thread for a while: a thread of the service's own looks after that.
 #[derive(Debug, Default)]
 pub(crate) struct Wake {
     notify: Notify,
+    /// Some handler has woken it in vain, so far.
+    owed: AtomicBool,
 }
 
 thread_local! {
@@ -28,6 +32,10 @@ impl Wake {
         let (polling, _) = POLLING.get();
         if polling == self.key() {
             POLLING.set((polling, true));
+            // Most handlers find it set.
+            if !self.owed.load(Ordering::Relaxed) {
+                self.owed.store(true, Ordering::Release);
+            }
         } else {
             self.notify.notify_one();
         }
@@ -50,8 +58,19 @@ impl Wake {
     pub(crate) fn wake_if_owed(&self) {
         if self.is_owed() {
             POLLING.set((self.key(), false));
+            self.owed.store(false, Ordering::Relaxed);
             self.notify.notify_one();
         }
+    }
+
+    /// As [`wake_if_owed`](Self::wake_if_owed), for whatever handlers on other threads have asked
+    /// for. Returns whether there was something.
+    pub(crate) fn wake_for_others(&self) -> bool {
+        let owed = self.owed.swap(false, Ordering::Acquire);
+        if owed {
+            self.notify.notify_one();
+        }
+        owed
     }
 
     /// Runs a task that calls handlers.

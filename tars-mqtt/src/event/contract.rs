@@ -53,6 +53,11 @@ pub trait Event {
     /// Whether it travels without an envelope. No unless stated.
     const BARE: bool = false;
 
+    /// Fields that are written and not read (`#[serde(skip_deserializing)]`), as they are written:
+    /// passed over when they come back. Found by the derive.
+    #[doc(hidden)]
+    const WRITTEN_ALONE: &'static [&'static str] = &[];
+
     /// The topic of this one, with its fields filled in.
     ///
     /// # Errors

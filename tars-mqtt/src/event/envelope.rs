@@ -6,7 +6,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::contract::Event;
+use super::finite::Finite;
 use super::strict::Strict;
+use crate::log::quoted;
 use crate::{Error, Result};
 
 /// An event and what it travels with.
@@ -57,7 +59,8 @@ pub(crate) fn encode<E: Event + Serialize>(event: &E, id: &str, source: &str) ->
         begin(&mut json, E::TYPE, id, source)?;
     }
     let data = json.len();
-    serde_json::to_writer(&mut json, event).map_err(|error| refusal(E::TYPE, &error))?;
+    let mut serializer = serde_json::Serializer::new(&mut json);
+    event.serialize(Finite::new(&mut serializer)).map_err(|error| refusal(E::TYPE, &error))?;
     if !E::BARE {
         end(&mut json, E::TYPE, data)?;
     }
@@ -84,6 +87,7 @@ fn begin(json: &mut Vec<u8>, event_type: &'static str, id: &str, source: &str) -
 fn end(json: &mut Vec<u8>, event_type: &'static str, data: usize) -> Result<()> {
     if json.get(data) != Some(&b'{') {
         let found = String::from_utf8_lossy(&json[data..]);
+        let found = quoted(&found);
         let reason = format!(
             "an envelope carries a JSON object, and this is {found}; give the type named fields, \
              or write #[event(bare)]"
@@ -100,9 +104,17 @@ fn refusal(event_type: &'static str, error: &serde_json::Error) -> Error {
 }
 
 /// Reads the data of an event, and refuses fields that it does not have.
-pub(crate) fn read_data<T: DeserializeOwned>(json: &[u8]) -> Result<T, serde_json::Error> {
+pub(crate) fn read_data<E: Event + DeserializeOwned>(json: &[u8]) -> Result<E, serde_json::Error> {
+    read_strict(json, E::WRITTEN_ALONE)
+}
+
+/// As [`read_data`], for any type. `skipped` are fields that it has and does not read.
+pub(super) fn read_strict<T: DeserializeOwned>(
+    json: &[u8],
+    skipped: &'static [&'static str],
+) -> Result<T, serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_str(utf8(json)?);
-    let data = T::deserialize(Strict::new(&mut deserializer))?;
+    let data = T::deserialize(Strict::new(&mut deserializer, skipped))?;
     deserializer.end()?;
     Ok(data)
 }

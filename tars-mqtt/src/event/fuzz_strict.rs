@@ -2,7 +2,7 @@
 
 use fastrand::Rng;
 
-use super::read_data;
+use super::envelope::read_strict;
 use crate::fuzz::{fuzz, mutate, once_in, pick};
 
 /// The same types with and without serde's own refusal.
@@ -82,7 +82,7 @@ fn unknown_fields_are_refused_as_serde_does_when_told_to() {
             }
         }
         let shown = String::from_utf8_lossy(&json);
-        let ours = read_data::<plain::Outer>(&json);
+        let ours = read_strict::<plain::Outer>(&json, &[]);
         let theirs: Result<denying::Outer, _> = serde_json::from_slice(&json);
         match (ours, theirs) {
             (Ok(ours), Ok(theirs)) => {

@@ -2,6 +2,7 @@
 
 mod contract;
 mod envelope;
+mod finite;
 #[cfg(test)]
 mod fuzz;
 #[cfg(test)]

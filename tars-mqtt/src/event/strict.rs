@@ -14,22 +14,61 @@ use serde::de::{
     Visitor,
 };
 
-/// Anything of serde's, and the key under which its value stands.
+/// Names of fields, as serde has them.
+pub(super) type Names = &'static [&'static str];
+
+/// Anything of serde's, with where its value stands.
 pub(super) struct Strict<'k, 'de, T> {
     inner: T,
-    key: Option<&'k Cow<'de, str>>,
+    at: Option<&'k Field<'de>>,
+    known: Known,
+}
+
+/// A field that is being read.
+struct Field<'de> {
+    key: Cow<'de, str>,
+    known: Known,
+}
+
+/// The fields of a type.
+#[derive(Clone, Copy, Default)]
+struct Known {
+    /// Those that are read. `None` where any key is as good as another.
+    fields: Option<Names>,
+    /// Those that are written alone, and passed over when they come back.
+    skipped: Names,
+}
+
+impl Field<'_> {
+    /// Whether the type has no such field. Also fields that it has may be ignored: they are of a
+    /// type that takes anything.
+    fn is_unknown(&self) -> bool {
+        let Some(fields) = self.known.fields else { return false };
+        let is_in = |names: Names| names.iter().any(|name| *name == self.key);
+        !is_in(fields) && !is_in(self.known.skipped)
+    }
 }
 
 impl<T> Strict<'_, '_, T> {
-    pub(super) fn new(inner: T) -> Self {
-        Self { inner, key: None }
+    /// `skipped` are fields of the outermost type that are written and not read.
+    pub(super) fn new(inner: T, skipped: Names) -> Self {
+        Self { inner, at: None, known: Known { fields: None, skipped } }
+    }
+
+    fn inside(inner: T) -> Self {
+        Self { inner, at: None, known: Known::default() }
+    }
+
+    fn with_fields(self, fields: Names) -> Self {
+        Self { known: Known { fields: Some(fields), ..self.known }, ..self }
     }
 }
 
 macro_rules! deserialize {
     ($($method:ident($($arg:ident: $type:ty),*))*) => {$(
         fn $method<V: Visitor<'de>>(self $(, $arg: $type)*, visitor: V) -> Result<V::Value, D::Error> {
-            self.inner.$method($($arg,)* Strict { inner: visitor, key: self.key })
+            let Self { inner, at, known } = self;
+            inner.$method($($arg,)* Strict { inner: visitor, at, known })
         }
     )*};
 }
@@ -48,14 +87,26 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<'_, 'de, D> {
         deserialize_newtype_struct(name: &'static str)
         deserialize_tuple(len: usize)
         deserialize_tuple_struct(name: &'static str, len: usize)
-        deserialize_struct(name: &'static str, fields: &'static [&'static str])
-        deserialize_enum(name: &'static str, variants: &'static [&'static str])
+        deserialize_enum(name: &'static str, variants: Names)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        fields: Names,
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        let Self { inner, at, known } = self;
+        let visitor = Strict { inner: visitor, at, known }.with_fields(fields);
+        inner.deserialize_struct(name, fields, visitor)
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        match self.key {
-            Some(key) => Err(D::Error::custom(format_args!("unknown field `{key}`"))),
-            None => self.inner.deserialize_ignored_any(visitor),
+        match self.at {
+            Some(field) if field.is_unknown() => {
+                Err(D::Error::custom(format_args!("unknown field `{}`", field.key)))
+            }
+            _ => self.inner.deserialize_ignored_any(visitor),
         }
     }
 
@@ -96,23 +147,24 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Strict<'_, 'de, V> {
     }
 
     fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
-        self.inner.visit_some(Strict { inner, key: self.key })
+        self.inner.visit_some(Strict { inner, at: self.at, known: self.known })
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
-        self.inner.visit_newtype_struct(Strict { inner, key: self.key })
+        self.inner.visit_newtype_struct(Strict { inner, at: self.at, known: self.known })
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
-        self.inner.visit_seq(Strict::new(inner))
+        self.inner.visit_seq(Strict::inside(inner))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
-        self.inner.visit_map(Fields { inner, key: Cow::Borrowed("") })
+        let field = Field { key: Cow::Borrowed(""), known: self.known };
+        self.inner.visit_map(Fields { inner, field })
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
-        self.inner.visit_enum(Strict::new(inner))
+        self.inner.visit_enum(Strict::inside(inner))
     }
 }
 
@@ -120,7 +172,7 @@ impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Strict<'_, 'de, S> {
     type Value = S::Value;
 
     fn deserialize<D: Deserializer<'de>>(self, inner: D) -> Result<S::Value, D::Error> {
-        self.inner.deserialize(Strict { inner, key: self.key })
+        self.inner.deserialize(Strict { inner, at: self.at, known: self.known })
     }
 }
 
@@ -131,7 +183,7 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Strict<'_, 'de, A> {
         &mut self,
         seed: S,
     ) -> Result<Option<S::Value>, A::Error> {
-        self.inner.next_element_seed(Strict::new(seed))
+        self.inner.next_element_seed(Strict::inside(seed))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -148,7 +200,7 @@ impl<'k, 'de, A: EnumAccess<'de>> EnumAccess<'de> for Strict<'k, 'de, A> {
         seed: S,
     ) -> Result<(S::Value, Self::Variant), A::Error> {
         let (value, variant) = self.inner.variant_seed(seed)?;
-        Ok((value, Strict::new(variant)))
+        Ok((value, Strict::inside(variant)))
     }
 }
 
@@ -160,30 +212,30 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Strict<'_, 'de, A> {
     }
 
     fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, A::Error> {
-        self.inner.newtype_variant_seed(Strict::new(seed))
+        self.inner.newtype_variant_seed(Strict::inside(seed))
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, A::Error> {
-        self.inner.tuple_variant(len, Strict::new(visitor))
+        self.inner.tuple_variant(len, Strict::inside(visitor))
     }
 
     fn struct_variant<V: Visitor<'de>>(
         self,
-        fields: &'static [&'static str],
+        fields: Names,
         visitor: V,
     ) -> Result<V::Value, A::Error> {
-        self.inner.struct_variant(fields, Strict::new(visitor))
+        self.inner.struct_variant(fields, Strict::inside(visitor).with_fields(fields))
     }
 }
 
 /// Says of which field an error is, if it does not say so itself.
 #[cold]
 fn naming<E: serde::de::Error>(key: &str, error: E) -> E {
-    let (quoted, reason) = (format!("`{key}`"), error.to_string());
-    if reason.contains(&quoted) || key.is_empty() || key.len() > LONGEST_NAMED {
+    let (named, reason) = (format!("`{key}`"), error.to_string());
+    if reason.contains(&named) || key.is_empty() || key.len() > LONGEST_NAMED {
         error
     } else {
-        E::custom(format_args!("{quoted}: {reason}"))
+        E::custom(format_args!("{named}: {reason}"))
     }
 }
 
@@ -193,7 +245,7 @@ const LONGEST_NAMED: usize = 64;
 /// The fields of a map, remembering the key that was read last.
 struct Fields<'de, A> {
     inner: A,
-    key: Cow<'de, str>,
+    field: Field<'de>,
 }
 
 impl<'de, A: MapAccess<'de>> MapAccess<'de> for Fields<'de, A> {
@@ -203,12 +255,13 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Fields<'de, A> {
         &mut self,
         seed: S,
     ) -> Result<Option<S::Value>, A::Error> {
-        self.inner.next_key_seed(KeyCapture { inner: seed, key: &mut self.key })
+        self.inner.next_key_seed(KeyCapture { inner: seed, key: &mut self.field.key })
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
-        let read = self.inner.next_value_seed(Strict { inner: seed, key: Some(&self.key) });
-        read.map_err(|error| naming(&self.key, error))
+        let at = Some(&self.field);
+        let seed = Strict { inner: seed, at, known: Known::default() };
+        self.inner.next_value_seed(seed).map_err(|error| naming(&self.field.key, error))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -262,8 +315,8 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for KeyCapture<'_, 'de, D> {
         deserialize_newtype_struct(name: &'static str)
         deserialize_tuple(len: usize)
         deserialize_tuple_struct(name: &'static str, len: usize)
-        deserialize_struct(name: &'static str, fields: &'static [&'static str])
-        deserialize_enum(name: &'static str, variants: &'static [&'static str])
+        deserialize_struct(name: &'static str, fields: Names)
+        deserialize_enum(name: &'static str, variants: Names)
     }
 }
 
@@ -315,7 +368,14 @@ mod tests {
         counts: HashMap<u32, Inner>,
         #[serde(default)]
         free: serde_json::Value,
+        #[serde(default)]
+        ignored: Option<Any>,
+        #[serde(default)]
+        all_ignored: HashMap<String, Option<Any>>,
     }
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Any(serde::de::IgnoredAny);
 
     #[derive(Debug, PartialEq, Deserialize)]
     struct Inner {
@@ -332,7 +392,8 @@ mod tests {
 
     fn read(json: &str) -> Result<Outer, String> {
         let mut deserializer = serde_json::Deserializer::from_str(json);
-        Outer::deserialize(Strict::new(&mut deserializer)).map_err(|error| error.to_string())
+        Outer::deserialize(Strict::new(&mut deserializer, &["written"]))
+            .map_err(|error| error.to_string())
     }
 
     #[test]
@@ -344,6 +405,8 @@ mod tests {
             r#"{"name": "n", "choice": {"Struct": {"a": true}}}"#,
             r#"{"name": "n", "choice": {"New": {"x": 1}}, "free": 7}"#,
             r#"{"name": "n", "choice": {"Tuple": [1, 2]}}"#,
+            r#"{"name": "n", "ignored": {"any": 1}, "all_ignored": {"a": 1, "b": [{"c": 2}]}}"#,
+            r#"{"name": "n", "written": {"any": 1}}"#,
         ] {
             assert_eq!(read(json), serde_json::from_str(json).map_err(|e| e.to_string()), "{json}");
         }
@@ -376,6 +439,7 @@ mod tests {
             r#"{"name": "n", "choice": {"Struct": {"a": true, "bogus": 1}}}"#,
             r#"{"name": "n", "choice": {"New": {"x": 1, "bogus": 1}}}"#,
             r#"{"name": "n", "b\u006fgus": 1}"#,
+            r#"{"name": "n", "inner": [{"x": 1, "bogus": {"written": 1}}]}"#,
         ] {
             let error = read(json).unwrap_err();
             assert!(error.contains("unknown field `bogus`"), "{json}: {error}");

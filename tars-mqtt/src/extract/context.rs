@@ -12,6 +12,7 @@ use crate::client::{Client, Receipt};
 use crate::delivery::{Entry, Ticket};
 use crate::event::{Head, encode, fresh_id, now};
 use crate::handler::HandlerSpec;
+use crate::log::{LogLimit, quoted};
 use crate::message::Message;
 use crate::transport::Publish;
 use crate::{Error, Event, QoS, Result};
@@ -36,6 +37,8 @@ pub(crate) struct Scope {
     pub(crate) states: Arc<States>,
     /// How many replies of the handler may wait in the outbox, so that others find room there.
     pub(crate) share: Arc<Semaphore>,
+    /// How much is said of replies that were dropped.
+    pub(crate) dropped_replies: LogLimit,
 }
 
 /// Replies of one handler that may wait to be sent.
@@ -200,11 +203,16 @@ impl Context {
         let entry = client.quiet_entry(publish)?;
         match client.put(self.held(entry).await).await {
             Err(Error::Disconnected) => {
-                tracing::debug!(
-                    handler = self.scope.spec.name,
-                    id = self.id(),
-                    "a QoS 0 reply was dropped: there is no connection"
-                );
+                if tracing::enabled!(tracing::Level::DEBUG)
+                    && let Some(suppressed) = self.scope.dropped_replies.allow()
+                {
+                    tracing::debug!(
+                        handler = self.scope.spec.name,
+                        id = %quoted(self.id()),
+                        suppressed,
+                        "a QoS 0 reply was dropped: there is no connection"
+                    );
+                }
                 Ok(())
             }
             outcome => outcome,

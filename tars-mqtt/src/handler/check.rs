@@ -83,12 +83,29 @@ pub const fn check_filter(filter: &str, arguments: &[Argument]) {
 pub const fn check_topic(arguments: &[Argument]) {
     let mut index = 0;
     while index < arguments.len() {
-        if arguments[index].event.is_some() {
+        if let Some(event) = arguments[index].event {
+            // What stands in for an event that was refused has no type, and has been told of.
+            if !event.event_type.is_empty() && takes_everything(event.topic) {
+                let mut message = Text::new();
+                message.push("`");
+                message.push(arguments[index].text);
+                message.push("` has no topic of its own, and would be looked for in everything; ");
+                message.push("write the topic: #[subscribe(\"topic\")]");
+                panic!("{}", message.as_str());
+            }
             return;
         }
         index += 1;
     }
     panic!("no argument is an event that names the topic; write it: #[subscribe(\"topic\")]");
+}
+
+/// Whether a pattern matches on every topic, or all but those of the broker.
+const fn takes_everything(pattern: &str) -> bool {
+    let pattern = pattern.as_bytes();
+    let len = pattern.len();
+    matches!(pattern, b"#" | b"+/#")
+        || (len > 4 && pattern[0] == b'{' && pattern[len - 3] == b'.' && pattern[len - 2] == b'.')
 }
 
 /// Dead letters do not come back to the handler that gave them up.
@@ -213,6 +230,14 @@ mod tests {
         check_topic(&[CLIENT, REQUEST]);
         let panic = std::panic::catch_unwind(|| check_topic(&[CLIENT, BYTES])).unwrap_err();
         assert!(panic.downcast_ref::<&str>().unwrap().contains("#[subscribe(\"topic\")]"));
+        for topic in ["#", "+/#", "{all..}"] {
+            let event = Some(EventInfo { topic, ..REQUEST.event.unwrap() });
+            assert_eq!(
+                message(|| check_topic(&[Argument { event, ..REQUEST }])),
+                "`LlmRequest` has no topic of its own, and would be looked for in everything; \
+                 write the topic: #[subscribe(\"topic\")]"
+            );
+        }
     }
 
     #[test]
