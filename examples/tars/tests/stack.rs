@@ -13,6 +13,11 @@ fn robot(folder: &TempDir) -> Program {
     Program::new(env!("CARGO_BIN_EXE_tars"))
         .env("MEMORY_PATH", folder.path().join("memory.jsonl").to_string_lossy())
         .env("TTS_WORDS_PER_MINUTE", "100000")
+        // On a busy machine all takes longer, and it must not stop listening meanwhile.
+        .env("ROUTER_WAKE_WINDOW_SEC", "120")
+        .env("WAKE_WINDOW_SEC", "120")
+        .env("LLM_MEMORY_TIMEOUT_SEC", "60")
+        .env("LLM_TOOL_TIMEOUT_SEC", "60")
 }
 
 /// What it writes about the conversation.
