@@ -6,6 +6,7 @@
 
 mod character;
 mod journal;
+mod ranking;
 mod recollection;
 mod store;
 
@@ -19,7 +20,10 @@ use crate::contracts::{
     CharacterGetRequest, CharacterSection, CharacterSnapshot, CharacterUpdate, FinalTranscript,
     MemoryQuery, MemoryResults, Role, TtsSay,
 };
+use crate::shown::{LogLimit, quoted};
 use crate::vars::Vars;
+
+static REFUSED: LogLimit = LogLimit::new();
 
 /// The memory, with settings from the environment.
 ///
@@ -68,7 +72,10 @@ async fn change(
     match Change::try_from(update) {
         Ok(change) => store.change(change).await.map(Some),
         Err(error) => {
-            tracing::error!("the character stays as it is: {error}");
+            if REFUSED.allows() {
+                let reason = quoted(&error.to_string());
+                tracing::error!("the character stays as it is: {reason}");
+            }
             Ok(None)
         }
     }
