@@ -30,6 +30,20 @@ pub fn quoted(text: &str) -> String {
     cut(text, QUOTED)
 }
 
+/// The beginning of a text, of so many bytes at most.
+///
+/// ```
+/// assert_eq!(tars::shown::beginning("aé", 2), "a");
+/// ```
+#[must_use]
+pub fn beginning(text: &str, longest: usize) -> &str {
+    let mut end = text.len().min(longest);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
 fn cut(text: &str, longest: usize) -> String {
     let mut characters = text.chars();
     let mut shown: String = characters.by_ref().take(longest).map(harmless).collect();

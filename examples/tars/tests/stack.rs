@@ -163,6 +163,32 @@ async fn it_joins_the_broker_that_it_is_told_of() {
 }
 
 #[tokio::test]
+async fn what_others_say_cannot_move_the_cursor_name_the_window_or_fill_the_clipboard() {
+    let Some(broker) = Mosquitto::start().await else { return };
+    let spy = Spy::on(broker.port(), &[]).await;
+    let folder = TempDir::new().unwrap();
+    let robot = robot(&folder).env("MQTT_URL", broker.url()).listening().start();
+    robot.says("TARS: System online.").await;
+    let trick = "\u{1b}]52;c;ZXZpbA==\u{7}\u{1b}[2J\u{9b}1m\u{202e}\r\nTARS: never said";
+    let spoken = serde_json::json!({ "event": "speaking_start", "text": trick, "utt_id": "x" });
+    let moves = serde_json::json!({ "event": "command_started", "command": trick });
+    let failed = serde_json::json!({ "event": "command_failed", "command": "x", "detail": trick });
+    for (topic, event_type, data) in [
+        ("tts/status", "tts.status", spoken),
+        ("movement/status", "movement.status", moves),
+        ("movement/status", "movement.status", failed),
+    ] {
+        spy.publish(topic, tests::envelope(event_type, "1", &data.to_string())).await;
+    }
+    for begin in ["TARS: �]52;", "(TARS moves: �]52;", "(TARS cannot move: x: �]52;"] {
+        robot.says(begin).await;
+    }
+    let is_safe = |c: char| c == '\n' || !(c.is_control() || c == '\u{202e}');
+    assert!(robot.output().chars().all(is_safe), "{:?}", robot.output());
+    assert!(!robot.output().contains("\nTARS: never said"));
+}
+
+#[tokio::test]
 async fn a_setting_that_cannot_be_read_ends_it_with_the_reason() {
     let folder = TempDir::new().unwrap();
     let mut robot = robot(&folder).env("ROUTER_WAKE_WINDOW_SEC", "soon").start();

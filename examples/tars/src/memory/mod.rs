@@ -20,10 +20,7 @@ use crate::contracts::{
     CharacterGetRequest, CharacterSection, CharacterSnapshot, CharacterUpdate, FinalTranscript,
     MemoryQuery, MemoryResults, Role, TtsSay,
 };
-use crate::shown::{LogLimit, quoted};
 use crate::vars::Vars;
-
-static REFUSED: LogLimit = LogLimit::new();
 
 /// The memory, with settings from the environment.
 ///
@@ -72,10 +69,7 @@ async fn change(
     match Change::try_from(update) {
         Ok(change) => store.change(change).await.map(Some),
         Err(error) => {
-            if REFUSED.allows() {
-                let reason = quoted(&error.to_string());
-                tracing::error!("the character stays as it is: {reason}");
-            }
+            store.refuse(&error);
             Ok(None)
         }
     }

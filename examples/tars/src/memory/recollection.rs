@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ranking::Ranking;
 use crate::contracts::{Document, MemoryQuery, MemoryResult, MemoryResults, Role};
+use crate::shown::beginning;
 
 /// How long a text may be that is remembered, in bytes. Nobody says more at once.
 const LONGEST: usize = 4096;
@@ -152,13 +153,13 @@ impl Recollection {
 
 fn shorten(text: &mut String, longest: usize) {
     if text.len() > longest {
-        text.truncate(text.floor_char_boundary(longest));
+        text.truncate(beginning(text, longest).len());
         text.push('…');
     }
 }
 
 fn shortened(text: &str, longest: usize) -> String {
-    let mut text = text[..text.floor_char_boundary(longest + 1)].to_owned();
+    let mut text = beginning(text, longest + 4).to_owned();
     shorten(&mut text, longest);
     text
 }

@@ -9,9 +9,10 @@ use super::character::{Change, Character};
 use super::journal::{Journal, LARGEST};
 use super::recollection::{Recollection, Said};
 use crate::contracts::{CharacterSection, CharacterSnapshot, MemoryQuery, MemoryResults, Role};
-use crate::shown::LogLimit;
+use crate::shown::{LogLimit, quoted};
 
 static FULL: LogLimit = LogLimit::new();
+static REFUSED: LogLimit = LogLimit::new();
 
 /// What is remembered. Cheap to clone; all clones share it.
 #[derive(Clone, Debug)]
@@ -104,6 +105,13 @@ impl Store {
             Ok(memory.character.snapshot())
         })
         .await?
+    }
+
+    /// Says in the log why the character is not changed.
+    pub fn refuse(&self, error: &anyhow::Error) {
+        if REFUSED.allows() {
+            tracing::error!("the character stays as it is: {}", quoted(&error.to_string()));
+        }
     }
 
     /// The character.

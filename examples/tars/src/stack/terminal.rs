@@ -16,6 +16,7 @@ use crate::contracts::{
     FinalTranscript, LlmCancel, LlmRequest, LlmResponse, MovementStatusEvent, MovementStatusUpdate,
     TestMovementRequest, TtsEvent, TtsSay, TtsStatus, WakeEvent,
 };
+use crate::shown::shown;
 use crate::stt::standard_input;
 
 /// How long the robot takes to react at most, beside [`STEPS`].
@@ -69,7 +70,7 @@ impl Terminal {
                 continue;
             }
             if !self.is_interactive {
-                println!("> {line}");
+                println!("> {}", shown(&line));
             }
             self.note(Conversation::begin);
             self.lines.send(line).context("nobody hears what is said any more")?;
@@ -112,8 +113,10 @@ impl Terminal {
         self.conversation.send_modify(change);
     }
 
-    /// Writes a line, in place of the prompt.
+    /// Writes a line, in place of the prompt. What others say must not move the cursor, name the
+    /// window or fill the clipboard.
     fn show(&self, line: &str) {
+        let line = shown(line);
         if self.is_interactive {
             print!("\r");
         }
