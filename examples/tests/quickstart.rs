@@ -119,7 +119,7 @@ async fn it_stops_in_time_while_the_broker_is_away() {
         let signal = Instant::now();
         process.signal("TERM");
         assert_eq!(process.exit_code().await, 0, "{}", process.errors());
-        assert!(signal.elapsed() < Duration::from_secs(2), "{:?}", signal.elapsed());
+        assert!(signal.elapsed() < Duration::from_secs(4), "{:?}", signal.elapsed());
     })
     .await;
 }
@@ -138,7 +138,7 @@ async fn an_answer_that_the_broker_never_acknowledged_does_not_hold_up_the_end_f
     let signal = Instant::now();
     process.signal("TERM");
     assert_eq!(process.exit_code().await, 1, "{}", process.errors());
-    assert!(signal.elapsed() < Duration::from_secs(2), "{:?}", signal.elapsed());
+    assert!(signal.elapsed() < Duration::from_secs(4), "{:?}", signal.elapsed());
     assert!(process.errors().contains("messages were left unsent"), "{}", process.errors());
 }
 

@@ -180,7 +180,7 @@ async fn a_link_that_has_died_in_silence_is_noticed_and_made_anew() {
     while connection.next().await.is_some() {}
     let noticed = silence.elapsed();
     assert!(
-        noticed >= Duration::from_millis(2500) && noticed < Duration::from_secs(6),
+        noticed >= Duration::from_millis(2500) && noticed < Duration::from_secs(20),
         "{noticed:?}"
     );
     let _connection = server.connected(true).await;

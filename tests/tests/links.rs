@@ -100,7 +100,7 @@ async fn a_link_that_swallows_everything_is_left_and_nothing_is_lost() {
             .await
             .unwrap();
         let noticed = swallowed.elapsed();
-        assert!(noticed < Duration::from_secs(6), "{noticed:?}");
+        assert!(noticed < Duration::from_secs(20), "{noticed:?}");
         // New connections meet the same silence until the hole is gone.
         relay.black_hole(false);
         relay.cut();

@@ -78,7 +78,7 @@ async fn the_first_message_after_an_outage_is_handled_soon_after_the_connection(
     }
     println!("from the connection to the first message handled: at most {worst:?} of 10");
     // Far more than it takes, for a machine that is busy.
-    assert!(worst < Duration::from_secs(2), "{worst:?}");
+    assert!(worst < Duration::from_secs(5), "{worst:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tests::{Process, Program, Spy, on_each_broker, unique_id};
 
 /// Much longer than a program takes to end, much shorter than a wait that it would have to cut off.
-const AT_ONCE: Duration = Duration::from_secs(2);
+const AT_ONCE: Duration = Duration::from_secs(20);
 
 fn hanging(url: &str, client_id: &str) -> Program {
     Program::new(env!("CARGO_BIN_EXE_hanging"))
@@ -62,7 +62,7 @@ async fn a_handler_that_hangs_is_cut_off_in_time_and_its_message_comes_again_at_
             let signal = Instant::now();
             process.signal("TERM");
             assert_eq!(process.exit_code().await, 0, "{}", process.errors());
-            assert!(signal.elapsed() < Duration::from_secs(2), "{kind}: {:?}", signal.elapsed());
+            assert!(signal.elapsed() < AT_ONCE, "{kind}: {:?}", signal.elapsed());
             let errors = process.errors();
             assert!(errors.contains("handlers did not finish in time"), "{errors}");
 

@@ -99,7 +99,7 @@ async fn what_is_not_finished_in_time_is_cut_off_and_stays_unacknowledged() {
     let stopping = tokio::spawn(service.stop());
     assert_eq!(last_words(&mut connection).await, ["goodbye"]);
     within("the end", stopping).await.unwrap().unwrap();
-    assert!(since.elapsed() < Duration::from_secs(2), "{:?}", since.elapsed());
+    assert!(since.elapsed() < Duration::from_secs(4), "{:?}", since.elapsed());
     assert_eq!(begun.count(), 1);
 }
 
@@ -115,7 +115,7 @@ async fn a_pause_before_another_attempt_does_not_hold_up_the_end() {
     // Not acknowledged, so that it comes again at the next start.
     assert_eq!(last_words(&mut connection).await, ["goodbye"]);
     within("the end", stopping).await.unwrap().unwrap();
-    assert!(since.elapsed() < Duration::from_secs(1), "{:?}", since.elapsed());
+    assert!(since.elapsed() < Duration::from_secs(4), "{:?}", since.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -147,7 +147,8 @@ async fn without_a_broker_and_with_nothing_to_send_the_end_is_at_once() {
     within("the loss", state.wait_for(|state| *state != ConnectionState::Connected)).await.unwrap();
     let since = Instant::now();
     within("the end", service.stop()).await.unwrap();
-    assert!(since.elapsed() < Duration::from_millis(500), "{:?}", since.elapsed());
+    // Waiting would take the 5 s that are the default.
+    assert!(since.elapsed() < Duration::from_secs(4), "{:?}", since.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -164,7 +165,7 @@ async fn without_a_broker_what_was_accepted_is_waited_for_within_the_timeout() {
     let since = Instant::now();
     assert!(within("the end", service.stop()).await.is_err());
     let taken = since.elapsed();
-    assert!(taken > Duration::from_millis(700) && taken < Duration::from_secs(2), "{taken:?}");
+    assert!(taken > Duration::from_millis(700) && taken < Duration::from_secs(4), "{taken:?}");
     assert!(receipt.delivered().await.is_err());
 }
 

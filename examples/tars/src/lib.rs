@@ -9,6 +9,7 @@ pub mod memory;
 pub mod movement;
 pub mod phrases;
 pub mod router;
+pub mod shown;
 pub mod stack;
 pub mod stt;
 pub mod tts;

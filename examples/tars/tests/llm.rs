@@ -298,14 +298,14 @@ async fn what_goes_wrong_at_the_server_is_told_in_the_response() {
             Script::Hangs("Wait"),
         ])
         .await;
-        let timeout = Duration::from_secs(1);
+        let timeout = Duration::from_secs(5);
         let mut spy = Spy::on(broker.port(), &["llm/response"]).await;
         let service = start(&broker, &Settings { timeout, ..settings(Some(&server)) }).await;
         for (id, error) in [
             ("r1", "the model's server says 429 Too Many Requests: too many requests of yours"),
             ("r2", "the model's server sends nothing, and must send text/event-stream"),
             ("r3", "the model's server says: out of memory"),
-            ("r4", "the model did not answer within 1s"),
+            ("r4", "the model did not answer within 5s"),
         ] {
             spy.publish("llm/request", request(id, "hi", &json!({}))).await;
             let response = response(&mut spy, id).await;

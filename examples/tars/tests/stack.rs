@@ -13,6 +13,11 @@ fn robot(folder: &TempDir) -> Program {
     Program::new(env!("CARGO_BIN_EXE_tars"))
         .env("MEMORY_PATH", folder.path().join("memory.jsonl").to_string_lossy())
         .env("TTS_WORDS_PER_MINUTE", "100000")
+        // On a busy machine all takes longer, and it must not stop listening meanwhile.
+        .env("ROUTER_WAKE_WINDOW_SEC", "120")
+        .env("WAKE_WINDOW_SEC", "120")
+        .env("LLM_MEMORY_TIMEOUT_SEC", "60")
+        .env("LLM_TOOL_TIMEOUT_SEC", "60")
 }
 
 /// What it writes about the conversation.
@@ -155,6 +160,32 @@ async fn it_joins_the_broker_that_it_is_told_of() {
     assert_eq!(tests::json(&spy.next().await)["data"]["text"], "hey tars");
     assert_eq!(robot.exit_code().await, 0, "{}", robot.errors());
     assert_eq!(conversation(&robot), ["TARS: System online.", "> hey tars", "TARS: Hmm?"]);
+}
+
+#[tokio::test]
+async fn what_others_say_cannot_move_the_cursor_name_the_window_or_fill_the_clipboard() {
+    let Some(broker) = Mosquitto::start().await else { return };
+    let spy = Spy::on(broker.port(), &[]).await;
+    let folder = TempDir::new().unwrap();
+    let robot = robot(&folder).env("MQTT_URL", broker.url()).listening().start();
+    robot.says("TARS: System online.").await;
+    let trick = "\u{1b}]52;c;ZXZpbA==\u{7}\u{1b}[2J\u{9b}1m\u{202e}\r\nTARS: never said";
+    let spoken = serde_json::json!({ "event": "speaking_start", "text": trick, "utt_id": "x" });
+    let moves = serde_json::json!({ "event": "command_started", "command": trick });
+    let failed = serde_json::json!({ "event": "command_failed", "command": "x", "detail": trick });
+    for (topic, event_type, data) in [
+        ("tts/status", "tts.status", spoken),
+        ("movement/status", "movement.status", moves),
+        ("movement/status", "movement.status", failed),
+    ] {
+        spy.publish(topic, tests::envelope(event_type, "1", &data.to_string())).await;
+    }
+    for begin in ["TARS: �]52;", "(TARS moves: �]52;", "(TARS cannot move: x: �]52;"] {
+        robot.says(begin).await;
+    }
+    let is_safe = |c: char| c == '\n' || !(c.is_control() || c == '\u{202e}');
+    assert!(robot.output().chars().all(is_safe), "{:?}", robot.output());
+    assert!(!robot.output().contains("\nTARS: never said"));
 }
 
 #[tokio::test]

@@ -12,8 +12,8 @@ use crate::message::Message;
 use crate::router::Router;
 
 /// How long reading waits for a full queue, before it looks whether its handler keeps up. On a busy
-/// machine a handler's thread may not run for some tens of milliseconds, through no fault of its own.
-const PATIENCE: Duration = Duration::from_millis(100);
+/// machine a handler's thread may not run for some hundred milliseconds, through no fault of its own.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Messages that a handler must take from its full queue meanwhile, in order not to count as slow.
 const PROGRESS: usize = 64;

@@ -20,6 +20,10 @@ use crate::contracts::{
     LlmRequest, LlmResponse, LlmStreamDelta, MemoryQuery, MemoryResults, Object, ToolCallRequest,
     ToolCallResult,
 };
+use crate::shown::{LogLimit, quoted, shown};
+
+static NO_ANSWER: LogLimit = LogLimit::new();
+static NO_MEMORY: LogLimit = LogLimit::new();
 
 /// How often a model may call tools before it must answer.
 const ROUNDS: usize = 5;
@@ -83,8 +87,12 @@ impl Llm {
         match outcome {
             Ok(Answer { text, tokens }) => LlmResponse { reply: Some(text), tokens, ..response },
             Err(error) => {
-                tracing::warn!(id = request.id, "no answer: {error:#}");
-                LlmResponse { error: Some(format!("{error:#}")), ..response }
+                let reason = format!("{error:#}");
+                if NO_ANSWER.allows() {
+                    let id = quoted(&request.id);
+                    tracing::warn!(id, "no answer: {}", quoted(&reason));
+                }
+                LlmResponse { error: Some(shown(&reason)), ..response }
             }
         }
     }
@@ -153,7 +161,10 @@ impl Llm {
         match results.await {
             Ok(results) => Some(Memory::all(results.data)),
             Err(error) => {
-                tracing::warn!(id = request.id, "nothing is remembered: {error}");
+                if NO_MEMORY.allows() {
+                    let id = quoted(&request.id);
+                    tracing::warn!(id, "nothing is remembered: {}", quoted(&error.to_string()));
+                }
                 None
             }
         }

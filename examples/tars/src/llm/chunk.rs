@@ -9,6 +9,14 @@ use serde_json::Value;
 use super::conversation::ToolCall;
 use super::model::Piece;
 use crate::contracts::Object;
+use crate::shown::quoted;
+
+/// How many tools a model may call at once, and how long a call may be, in bytes.
+const CALLS: usize = 16;
+const LONGEST_CALL: usize = 64 << 10;
+
+/// How long an answer may be, in bytes: it is sent as one message.
+const LONGEST_ANSWER: usize = 256 << 10;
 
 /// What a server sends when the stream is complete.
 const DONE: &str = "[DONE]";
@@ -18,6 +26,8 @@ const DONE: &str = "[DONE]";
 pub(super) struct Reader {
     /// Calls come in parts, too.
     calls: BTreeMap<usize, ToolCall>,
+    /// Bytes of text that have come.
+    length: usize,
     finished: bool,
     over: bool,
 }
@@ -69,8 +79,9 @@ impl Reader {
             self.finished = true;
             return self.end();
         }
-        let chunk = serde_json::from_str(data)
-            .with_context(|| format!("the model's server sends what is no chunk: {data:?}"));
+        let chunk = serde_json::from_str(data).with_context(|| {
+            format!("the model's server sends what is no chunk: {:?}", quoted(data))
+        });
         match chunk {
             Ok(Chunk { error: Some(error), .. }) => {
                 let reason = error.get("message").unwrap_or(&error);
@@ -104,12 +115,28 @@ impl Reader {
         for choice in chunk.choices {
             self.finished |= choice.finish_reason.is_some();
             let text = choice.delta.content.filter(|text| !text.is_empty());
+            self.length += text.as_ref().map_or(0, String::len);
+            if self.length > LONGEST_ANSWER {
+                let error = anyhow!("the model's answer has more than {LONGEST_ANSWER} bytes");
+                pieces.extend(self.fail(error));
+                return pieces;
+            }
             pieces.extend(text.map(|text| Ok(Piece::Text(text))));
             for part in choice.delta.tool_calls.into_iter().flatten() {
+                if self.calls.len() >= CALLS && !self.calls.contains_key(&part.index) {
+                    let error = anyhow!("the model calls more than {CALLS} tools at once");
+                    pieces.extend(self.fail(error));
+                    return pieces;
+                }
                 let call = self.calls.entry(part.index).or_default();
                 call.id += &part.id.unwrap_or_default();
                 call.name += &part.function.name.unwrap_or_default();
                 call.arguments += &part.function.arguments.unwrap_or_default();
+                if call.id.len() + call.name.len() + call.arguments.len() > LONGEST_CALL {
+                    let error = anyhow!("a call of the model has more than {LONGEST_CALL} bytes");
+                    pieces.extend(self.fail(error));
+                    return pieces;
+                }
             }
         }
         pieces.extend(chunk.usage.map(|tokens| Ok(Piece::Tokens(tokens))));
@@ -162,6 +189,27 @@ mod tests {
         };
         let calculate = call("b", "calculate", r#"{"expression":"1"}"#);
         assert_eq!(pieces, [call("a", "time", ""), calculate]);
+    }
+
+    #[test]
+    fn an_answer_or_a_call_without_end_is_refused() {
+        let content = "x".repeat(10_000);
+        let text = format!(r#"{{"choices":[{{"delta":{{"content":"{content}"}}}}]}}"#);
+        let part = |index: usize| {
+            format!(
+                r#"{{"choices":[{{"delta":{{"tool_calls":[
+                    {{"index":{index},"function":{{"arguments":"{content}"}}}}]}}}}]}}"#
+            )
+        };
+        let few = ["the model calls more than 16 tools at once".to_owned()];
+        for (events, reason) in [
+            (vec![text; 100], "the model's answer has more than 262144 bytes"),
+            (vec![part(0); 100], "a call of the model has more than 65536 bytes"),
+            ((0..100).map(part).collect(), &few[0]),
+        ] {
+            let events: Vec<&str> = events.iter().map(String::as_str).collect();
+            assert_eq!(read(&events).last().unwrap().clone().unwrap_err(), reason);
+        }
     }
 
     #[test]

@@ -12,6 +12,12 @@ use crate::contracts::{
 #[derive(Clone, Debug, Default)]
 pub(super) struct Knowledge(Arc<Mutex<Known>>);
 
+/// How many sections a character may have, how long one may be, in bytes, and how many tools there may
+/// be: the model is told all of it, each time.
+const SECTIONS: usize = 64;
+const LONGEST_SECTION: usize = 16 << 10;
+const TOOLS: usize = 64;
+
 #[derive(Debug, Default)]
 struct Known {
     /// The character, section by section.
@@ -19,9 +25,22 @@ struct Known {
     tools: Vec<ToolSpec>,
 }
 
+impl Known {
+    /// Sets a section, if there is room for it.
+    fn set(&mut self, name: String, value: Value) {
+        let is_known = self.character.contains_key(&name);
+        let has_room = is_known || self.character.len() < SECTIONS;
+        if has_room && name.len() + value.to_string().len() <= LONGEST_SECTION {
+            self.character.insert(name, value);
+        }
+    }
+}
+
 impl Knowledge {
     pub(super) fn tools(&self, registry: ToolsRegistry) {
-        self.lock().tools = registry.tools;
+        let mut tools = registry.tools;
+        tools.truncate(TOOLS);
+        self.lock().tools = tools;
     }
 
     pub(super) fn character(&self, snapshot: CharacterSnapshot) {
@@ -36,11 +55,9 @@ impl Knowledge {
         match section.value {
             Some(SectionValue::Fields(all)) if section.section == "all" => known.character = all,
             Some(SectionValue::Fields(fields)) => {
-                known.character.insert(section.section, Value::Object(fields));
+                known.set(section.section, Value::Object(fields));
             }
-            Some(SectionValue::Text(text)) => {
-                known.character.insert(section.section, Value::String(text));
-            }
+            Some(SectionValue::Text(text)) => known.set(section.section, Value::String(text)),
             None => {}
         }
     }
@@ -97,6 +114,20 @@ mod tests {
         });
         let text = "You are CASE.\nYour traits, from 0 to 100: humor 75.";
         assert_eq!((knowledge.name(), knowledge.instructions()), ("CASE".into(), text.into()));
+    }
+
+    #[test]
+    fn there_is_room_for_so_many_sections_of_some_length() {
+        let knowledge = Knowledge::default();
+        let text = |length: usize| Some(SectionValue::Text("x".repeat(length)));
+        for number in 0..1000 {
+            let (section, value) = (number.to_string(), text(10));
+            knowledge.section(CharacterSection { section, value, ..CharacterSection::default() });
+        }
+        assert_eq!(knowledge.lock().character.len(), SECTIONS);
+        let (section, value) = ("1".to_owned(), text(100_000));
+        knowledge.section(CharacterSection { section, value, ..CharacterSection::default() });
+        assert_eq!(knowledge.text("1").unwrap().len(), 10);
     }
 
     #[test]

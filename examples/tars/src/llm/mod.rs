@@ -10,9 +10,11 @@ mod conversation;
 mod knowledge;
 mod model;
 mod openai;
+mod params;
 mod pending;
 mod rules;
 mod settings;
+mod sse;
 
 use answer::Llm;
 pub use settings::{OpenAi, Settings};

@@ -10,6 +10,10 @@ use crate::contracts::{
     CharacterSection, CharacterSnapshot, CharacterUpdate, Id, Object, SectionValue,
 };
 
+/// How many traits there may be, and how long their names.
+const TRAITS: usize = 64;
+const LONGEST_NAME: usize = 64;
+
 /// The character, and what its traits were at first.
 #[derive(Clone, Debug)]
 pub struct Character {
@@ -75,6 +79,18 @@ impl Character {
         CharacterSection { section, value, ..CharacterSection::default() }
     }
 
+    /// Whether the change makes a difference.
+    pub(super) fn differs(&self, change: &Change) -> bool {
+        match change {
+            Change::Trait { name, value } => {
+                let now = self.current.traits.get(name);
+                let has_room = now.is_some() || self.current.traits.len() < TRAITS;
+                has_room && now.and_then(Value::as_u64) != Some((*value).into())
+            }
+            Change::ResetTraits => self.current.traits != self.original,
+        }
+    }
+
     pub(super) fn apply(&mut self, change: &Change) {
         match change {
             Change::Trait { name, value } => {
@@ -93,6 +109,11 @@ impl TryFrom<CharacterUpdate> for Change {
             CharacterUpdate::Trait(update) => {
                 let section = update.section;
                 ensure!(section == "traits", "`section` is {section:?}, and must be \"traits\"");
+                let length = update.name.chars().count();
+                ensure!(
+                    (1..=LONGEST_NAME).contains(&length),
+                    "`name` has {length} characters, and must have 1 to {LONGEST_NAME}"
+                );
                 Ok(Self::Trait { name: update.name, value: update.value })
             }
             CharacterUpdate::Reset(reset) => {

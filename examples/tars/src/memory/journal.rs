@@ -9,6 +9,9 @@ use anyhow::{Context as _, bail};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+/// How many bytes the file may have; then nothing more is added.
+pub(super) const LARGEST: u64 = 256 << 20;
+
 /// Open for adding, by one process at a time.
 #[derive(Debug)]
 pub(super) struct Journal {
@@ -42,6 +45,11 @@ impl Journal {
         Ok((Self { file, length: whole as u64 }, records))
     }
 
+    /// Whether there is no room for more.
+    pub(super) fn is_full(&self) -> bool {
+        self.length >= LARGEST
+    }
+
     /// Adds a record. It is on disk when this returns, and not in the file at all if it fails.
     pub(super) fn add(&mut self, record: &impl Serialize) -> io::Result<()> {
         let mut line = serde_json::to_vec(record)?;
@@ -58,14 +66,26 @@ impl Journal {
     }
 }
 
-/// Opens or makes a file, so that its name is on disk too.
+/// Opens or makes a file, so that its name is on disk too, and for nobody else to read: it holds what
+/// people have said.
 fn create(path: &Path) -> io::Result<File> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
-    let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create(true);
     #[cfg(unix)]
-    File::open(folder)?.sync_all()?;
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        // It may have been made by a version that let others read it.
+        if file.metadata()?.permissions().mode() & 0o077 != 0 {
+            file.set_permissions(fs::Permissions::from_mode(0o600))?;
+        }
+        File::open(folder)?.sync_all()?;
+    }
     Ok(file)
 }
 
@@ -123,6 +143,20 @@ mod tests {
             error.contains("bad.jsonl:2: correct or remove the line: expected value"),
             "{error}"
         );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_its_owner_may_read_the_file() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = TempDir::new().unwrap();
+        let (new, old) = (folder.path().join("new.jsonl"), folder.path().join("old.jsonl"));
+        fs::write(&old, "").unwrap();
+        fs::set_permissions(&old, fs::Permissions::from_mode(0o644)).unwrap();
+        for path in [new, old] {
+            let _open = open(&path).unwrap();
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod character;
 mod journal;
+mod ranking;
 mod recollection;
 mod store;
 
@@ -68,7 +69,7 @@ async fn change(
     match Change::try_from(update) {
         Ok(change) => store.change(change).await.map(Some),
         Err(error) => {
-            tracing::error!("the character stays as it is: {error}");
+            store.refuse(&error);
             Ok(None)
         }
     }

@@ -1,15 +1,25 @@
 //! Everything that was said, in order, and ranked by how well it fits a question (Okapi BM25).
 
-use bm25::{Document as Text, SearchEngine, SearchEngineBuilder};
 use serde::{Deserialize, Serialize};
 
+use super::ranking::Ranking;
 use crate::contracts::{Document, MemoryQuery, MemoryResult, MemoryResults, Role};
+use crate::shown::beginning;
 
-/// How many meaning words a spoken sentence has. Lengths are compared with it.
-const USUAL_LENGTH: f32 = 6.0;
+/// How long a text may be that is remembered, in bytes. Nobody says more at once.
+const LONGEST: usize = 4096;
+
+/// How long an id may be, in bytes.
+const LONGEST_ID: usize = 256;
+
+/// How many bytes all results may have together, whatever is asked for: they are one message.
+const LARGEST: usize = 256 << 10;
 
 /// How many characters a language model takes for one token, about.
 const CHARACTERS_PER_TOKEN: usize = 4;
+
+/// How many bytes the names of the fields take, and what is in the others.
+const FIELDS: usize = 400;
 
 /// Something that was said.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,21 +38,33 @@ pub(super) struct Said {
 }
 
 /// What was said, and an index over it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Recollection {
     said: Vec<Said>,
-    index: SearchEngine<usize>,
+    index: Ranking,
 }
 
-impl Default for Recollection {
-    fn default() -> Self {
-        Self { said: Vec::new(), index: SearchEngineBuilder::with_avgdl(USUAL_LENGTH).build() }
+impl Said {
+    /// Without what is too much of it: whatever is remembered has to be recalled in one message.
+    pub(super) fn shortened(mut self) -> Self {
+        shorten(&mut self.text, LONGEST);
+        shorten(&mut self.id, LONGEST_ID);
+        if let Some(utt_id) = &mut self.utt_id {
+            shorten(utt_id, LONGEST_ID);
+        }
+        self
+    }
+
+    fn size(&self) -> usize {
+        self.text.len() + self.id.len() + self.utt_id.as_ref().map_or(0, String::len)
     }
 }
 
 impl Recollection {
     pub(super) fn add(&mut self, said: Said) {
-        self.index.upsert(Text::new(self.said.len(), &said.text));
+        // A file may be older than the bounds.
+        let said = said.shortened();
+        self.index.add(&said.text);
         self.said.push(said);
     }
 
@@ -62,15 +84,17 @@ impl Recollection {
         let around = around.into_iter().map(|(place, word)| self.result(place, None, word));
         let mut left = query.max_tokens.map_or(i64::MAX, i64::from);
         let mut found = MemoryResults {
-            query: query.text.clone(),
+            query: shortened(&query.text, LONGEST),
             k: query.top_k.into(),
             strategy_used: "bm25".to_owned(),
             ..MemoryResults::default()
         };
-        for result in wanted.chain(around) {
+        let mut room = LARGEST;
+        for (result, size) in wanted.chain(around) {
             let tokens = result.token_count.unwrap_or_default();
-            if tokens <= left {
+            if tokens <= left && size <= room {
                 left -= tokens;
+                room -= size;
                 found.results.push(result);
             } else {
                 found.truncated = true;
@@ -81,9 +105,8 @@ impl Recollection {
     }
 
     /// Of what fits equally well, the newer is the better.
-    fn hits(&self, query: &MemoryQuery) -> Vec<(usize, f32)> {
-        let all = self.index.search(&query.text, None);
-        let mut hits: Vec<_> = all.into_iter().map(|hit| (hit.document.id, hit.score)).collect();
+    fn hits(&self, query: &MemoryQuery) -> Vec<(usize, f64)> {
+        let mut hits = self.index.search(&query.text);
         hits.sort_by(|(place, score), (other_place, other_score)| {
             other_score.total_cmp(score).then(other_place.cmp(place))
         });
@@ -92,7 +115,7 @@ impl Recollection {
     }
 
     /// What was said before and after the hits, each once.
-    fn around(&self, hits: &[(usize, f32)], query: &MemoryQuery) -> Vec<(usize, &'static str)> {
+    fn around(&self, hits: &[(usize, f64)], query: &MemoryQuery) -> Vec<(usize, &'static str)> {
         let window = query.context_window as usize;
         let mut taken: Vec<_> = hits.iter().map(|(place, _)| *place).collect();
         let mut around = Vec::new();
@@ -108,21 +131,37 @@ impl Recollection {
         around
     }
 
-    fn result(&self, place: usize, score: Option<f32>, word: &str) -> MemoryResult {
+    /// With about how many bytes it takes: control characters take six of them each.
+    fn result(&self, place: usize, score: Option<f64>, word: &str) -> (MemoryResult, usize) {
         let said = &self.said[place];
         let document = match serde_json::to_value(said) {
             Ok(serde_json::Value::Object(fields)) => Document::Fields(fields),
             _ => Document::Text(said.text.clone()),
         };
         let tokens = said.text.chars().count().div_ceil(CHARACTERS_PER_TOKEN);
-        MemoryResult {
+        let escaped = said.text.chars().filter(|c| c.is_control()).count() * 5;
+        let result = MemoryResult {
             document,
-            score: score.map(f64::from),
+            score,
             timestamp: Some(said.timestamp.to_string()),
             context_type: word.to_owned(),
             token_count: i64::try_from(tokens).ok(),
-        }
+        };
+        (result, said.size() + escaped + FIELDS)
     }
+}
+
+fn shorten(text: &mut String, longest: usize) {
+    if text.len() > longest {
+        text.truncate(beginning(text, longest).len());
+        text.push('…');
+    }
+}
+
+fn shortened(text: &str, longest: usize) -> String {
+    let mut text = beginning(text, longest + 4).to_owned();
+    shorten(&mut text, longest);
+    text
 }
 
 #[cfg(test)]
@@ -198,6 +237,35 @@ mod tests {
             Document::Text(text) => panic!("{text}"),
         });
         assert_eq!(ids.collect::<Vec<_>>(), ["2", "1"]);
+    }
+
+    #[test]
+    fn recalls_fit_into_a_message_whatever_was_said() {
+        let mut recollection = Recollection::default();
+        let huge = "cat \u{1} \"é\\ ".repeat(100_000);
+        for _ in 0..200 {
+            let id = "i".repeat(500_000);
+            recollection.add(Said { utt_id: Some(id.clone()), id, ..said(&huge) });
+        }
+        let query = MemoryQuery {
+            text: huge,
+            top_k: 50,
+            include_context: true,
+            context_window: 5,
+            ..MemoryQuery::default()
+        };
+        let found = recollection.search(&query);
+        assert!(found.truncated && found.results.len() > 10, "{}", found.results.len());
+        let size = serde_json::to_vec(&found).unwrap().len();
+        assert!(size < 900_000, "{size}");
+    }
+
+    #[test]
+    fn what_is_said_at_great_length_is_remembered_by_its_beginning() {
+        let mut recollection = Recollection::default();
+        recollection.add(said(&format!("{} submarine", "é".repeat(10_000))));
+        assert!(recollection.search(&query("submarine")).results.is_empty());
+        assert!(recollection.said[0].text.len() <= LONGEST + '…'.len_utf8());
     }
 
     #[test]

@@ -6,9 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::character::{Change, Character};
-use super::journal::Journal;
+use super::journal::{Journal, LARGEST};
 use super::recollection::{Recollection, Said};
 use crate::contracts::{CharacterSection, CharacterSnapshot, MemoryQuery, MemoryResults, Role};
+use crate::shown::{LogLimit, quoted};
+
+static FULL: LogLimit = LogLimit::new();
+static REFUSED: LogLimit = LogLimit::new();
 
 /// What is remembered. Cheap to clone; all clones share it.
 #[derive(Clone, Debug)]
@@ -59,8 +63,20 @@ impl Store {
     ) -> anyhow::Result<()> {
         let said =
             Said { id: id.to_owned(), role, text, utt_id, timestamp: jiff::Timestamp::now() };
+        let said = said.shortened();
         self.with(move |memory| {
-            if memory.recollection.has(&said) { Ok(()) } else { memory.add(Record::Said(said)) }
+            if memory.recollection.has(&said) {
+                return Ok(());
+            }
+            if memory.journal.is_full() {
+                if FULL.allows() {
+                    tracing::error!(
+                        "nothing more is remembered: the file has {LARGEST} bytes; move it away"
+                    );
+                }
+                return Ok(());
+            }
+            memory.add(Record::Said(said))
         })
         .await?
     }
@@ -81,10 +97,21 @@ impl Store {
     /// When the disk does not take it.
     pub async fn change(&self, change: Change) -> anyhow::Result<CharacterSnapshot> {
         self.with(|memory| {
+            // What changes nothing needs no room on disk.
+            if memory.journal.is_full() || !memory.character.differs(&change) {
+                return Ok(memory.character.snapshot());
+            }
             memory.add(Record::Character(change))?;
             Ok(memory.character.snapshot())
         })
         .await?
+    }
+
+    /// Says in the log why the character is not changed.
+    pub fn refuse(&self, error: &anyhow::Error) {
+        if REFUSED.allows() {
+            tracing::error!("the character stays as it is: {}", quoted(&error.to_string()));
+        }
     }
 
     /// The character.

@@ -12,11 +12,18 @@ use crate::contracts::{
     TestMovementRequest, Timestamp, TtsEvent, TtsSay, TtsStatus, WakeEvent, WakeKind,
 };
 use crate::phrases::{after, plain, verdict};
+use crate::shown::{LogLimit, beginning, quoted};
 
 /// How long it listens after it has spoken.
 const RESPONSE_WINDOW: Duration = Duration::from_secs(10);
 /// How many messages of the conversation the model is told.
 const HISTORY: usize = 10;
+
+/// How much of a message the model is told, in bytes.
+const LONGEST: usize = 8 << 10;
+
+static NO_ANSWER_LOG: LogLimit = LogLimit::new();
+static UNKNOWN_LOG: LogLimit = LogLimit::new();
 
 /// What is said when the model fails.
 const NO_ANSWER: &str = "Sorry, I have no answer to that.";
@@ -114,7 +121,10 @@ impl Brain {
             WakeKind::Cancelled => &self.settings.wake_cancel_text,
             WakeKind::Timeout => &self.settings.wake_timeout_text,
             WakeKind::Other(other) => {
-                tracing::warn!("a wake event of the unknown type {other:?} is passed over");
+                if UNKNOWN_LOG.allows() {
+                    let kind = quoted(&other);
+                    tracing::warn!(kind, "a wake event of an unknown type is passed over");
+                }
                 return None;
             }
         };
@@ -247,7 +257,11 @@ impl Brain {
         };
         match reply {
             Some(reply) => self.remember(Role::Assistant, reply, Timestamp::default().0),
-            None => tracing::warn!(id, error, "the model gives no answer"),
+            None if NO_ANSWER_LOG.allows() => {
+                let (id, error) = (quoted(id), error.as_deref().map(quoted));
+                tracing::warn!(id, error, "the model gives no answer");
+            }
+            None => {}
         }
         self.reply(id, &said)
     }
@@ -277,7 +291,7 @@ impl Brain {
         if self.history.len() == HISTORY {
             self.history.pop_front();
         }
-        let content = content.to_owned();
+        let content = beginning(content, LONGEST).to_owned();
         self.history.push_back(ConversationMessage { role, content, timestamp: Some(timestamp) });
     }
 

@@ -18,6 +18,11 @@ impl Sentences {
         std::iter::from_fn(|| self.end(cut).map(|end| self.give(end))).flatten().collect()
     }
 
+    /// How many bytes have come.
+    pub(super) fn len(&self) -> usize {
+        self.given.len() + self.pending.len()
+    }
+
     /// What is left at the end.
     pub(super) fn finish(&mut self) -> Option<String> {
         self.give(self.pending.len())

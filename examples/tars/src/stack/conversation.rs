@@ -7,6 +7,9 @@ use crate::contracts::{
     TestMovementRequest, TtsEvent, TtsSay, TtsStatus,
 };
 
+/// How much of each kind is followed. A robot that is told more at once is not waited for.
+const MOST: usize = 1000;
+
 /// What goes on since something was said to the robot. Knows of events, and of nothing else.
 ///
 /// Events of different kinds may be seen in another order than that in which they happened, and it
@@ -66,23 +69,34 @@ impl Conversation {
 
     pub(super) fn asked(&mut self, request: LlmRequest) {
         self.has_reacted = true;
-        self.questions.insert(request.id);
+        if self.questions.len() < MOST {
+            self.questions.insert(request.id);
+        }
     }
 
     pub(super) fn answered(&mut self, response: LlmResponse) {
         // If there is no answer, the router says so.
         let letters = response.reply.as_deref().map_or(1, letters);
-        self.answers.insert(response.id, letters);
+        self.ends(response.id, letters);
+    }
+
+    /// The answer to a question has so many letters.
+    fn ends(&mut self, id: String, letters: usize) {
+        if self.answers.len() < MOST || self.questions.contains(&id) {
+            self.answers.insert(id, letters);
+        }
     }
 
     pub(super) fn cancelled(&mut self, cancel: LlmCancel) {
-        self.answers.insert(cancel.id, 0);
+        self.ends(cancel.id, 0);
     }
 
     pub(super) fn says(&mut self, say: TtsSay) {
         self.has_reacted = true;
         self.unspoken += 1;
-        if let Some(id) = say.utt_id {
+        if let Some(id) = say.utt_id
+            && (self.said.len() < MOST || self.questions.contains(&id))
+        {
             *self.said.entry(id).or_default() += letters(&say.text);
         }
     }
@@ -95,19 +109,23 @@ impl Conversation {
         if status.event == TtsEvent::Stopped
             && let Some(id) = status.utt_id
         {
-            self.answers.insert(id, 0);
+            self.ends(id, 0);
         }
     }
 
     pub(super) fn moves(&mut self, request: TestMovementRequest) {
         self.has_reacted = true;
-        self.movements.insert(request.request_id);
+        if self.movements.len() < MOST {
+            self.movements.insert(request.request_id);
+        }
     }
 
     pub(super) fn moved(&mut self, status: MovementStatusUpdate) {
         use MovementStatusEvent::{CommandCompleted, CommandFailed, EmergencyStop, QueueFull};
         match status.event {
-            CommandCompleted | CommandFailed | QueueFull => {
+            CommandCompleted | CommandFailed | QueueFull
+                if self.moved.len() < MOST || self.movements.contains(&status.request_id) =>
+            {
                 self.moved.insert(status.request_id);
             }
             EmergencyStop => {
@@ -210,6 +228,22 @@ mod tests {
                 assert_eq!(conversation.is_over(), is_over);
             }
         }
+    }
+
+    #[test]
+    fn no_more_is_followed_than_there_is_room_for() {
+        let mut conversation = asked();
+        for number in 0..10 * MOST {
+            let id = number.to_string();
+            conversation.asked(LlmRequest { id: id.clone(), ..LlmRequest::default() });
+            conversation.answered(LlmResponse { id: id.clone(), ..LlmResponse::default() });
+            conversation.says(TtsSay { utt_id: Some(id.clone()), ..TtsSay::default() });
+            let request_id = Some(id);
+            conversation.moves(TestMovementRequest { request_id, ..Default::default() });
+        }
+        assert_eq!(conversation.questions.len(), MOST);
+        assert!(conversation.answers.len() <= MOST + 1 && conversation.said.len() <= MOST + 1);
+        assert_eq!(conversation.movements.len(), MOST);
     }
 
     #[test]

@@ -9,23 +9,25 @@ use anyhow::Context as _;
 use futures_util::StreamExt as _;
 use tars_mqtt::prelude::*;
 use tokio::sync::{mpsc, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::conversation::Conversation;
 use crate::contracts::{
     FinalTranscript, LlmCancel, LlmRequest, LlmResponse, MovementStatusEvent, MovementStatusUpdate,
     TestMovementRequest, TtsEvent, TtsSay, TtsStatus, WakeEvent,
 };
+use crate::shown::shown;
 use crate::stt::standard_input;
 
-/// How long the robot takes to react at most.
+/// How long the robot takes to react at most, beside [`STEPS`].
 const REACTION: Duration = Duration::from_secs(2);
-/// What follows from what the robot did comes within this time.
+/// What follows from what the robot did comes within this time, beside [`STEPS`].
 const PAUSE: Duration = Duration::from_millis(300);
+/// A reaction takes as long as so many lines take until they are heard: a busy machine takes longer
+/// for everything.
+const STEPS: u32 = 20;
 /// After this time in which nothing happens, nothing will.
 const STANDSTILL: Duration = Duration::from_secs(60);
-/// How long the services take at most to find each other.
-const START: Duration = Duration::from_secs(10);
 
 const HINT: &str =
     "(TARS listens only after \"hey tars\", and for some seconds after it has spoken.)";
@@ -47,8 +49,8 @@ impl Terminal {
 
     /// Waits until the robot has said that it is there.
     pub(super) async fn announced(&self) {
-        if self.wait(START, Conversation::has_reacted).await {
-            self.finished().await;
+        if self.wait(STANDSTILL, Conversation::has_reacted).await {
+            self.finished(Duration::ZERO).await;
         } else {
             tracing::warn!("the robot does not say that it is there");
         }
@@ -60,6 +62,7 @@ impl Terminal {
             println!("Say \"hey tars\", and then what you want. End with Ctrl-D.");
         }
         let mut input = pin!(standard_input());
+        let mut slowness = Duration::ZERO;
         self.prompt();
         while let Some(line) = input.next().await {
             if line.trim().is_empty() {
@@ -67,29 +70,31 @@ impl Terminal {
                 continue;
             }
             if !self.is_interactive {
-                println!("> {line}");
+                println!("> {}", shown(&line));
             }
             self.note(Conversation::begin);
             self.lines.send(line).context("nobody hears what is said any more")?;
+            let said = Instant::now();
             if !self.is_interactive {
                 self.wait(STANDSTILL, Conversation::was_heard).await;
+                slowness = said.elapsed() * STEPS;
             }
-            if !self.wait(REACTION, Conversation::has_reacted).await {
+            if !self.wait(REACTION + slowness, Conversation::has_reacted).await {
                 self.show(HINT);
             } else if !self.is_interactive {
-                self.finished().await;
+                self.finished(slowness).await;
             }
         }
-        self.finished().await;
+        self.finished(slowness).await;
         Ok(())
     }
 
     /// Waits until the robot has finished, and a bit longer, for one thing follows from another.
-    async fn finished(&self) {
+    async fn finished(&self, slowness: Duration) {
         let mut conversation = self.conversation.subscribe();
         loop {
             let is_over = conversation.borrow_and_update().is_over();
-            let limit = if is_over { PAUSE } else { STANDSTILL };
+            let limit = if is_over { PAUSE + slowness } else { STANDSTILL };
             match timeout(limit, conversation.changed()).await {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) => return,
@@ -108,8 +113,10 @@ impl Terminal {
         self.conversation.send_modify(change);
     }
 
-    /// Writes a line, in place of the prompt.
+    /// Writes a line, in place of the prompt. What others say must not move the cursor, name the
+    /// window or fill the clipboard.
     fn show(&self, line: &str) {
+        let line = shown(line);
         if self.is_interactive {
             print!("\r");
         }

@@ -87,7 +87,10 @@ impl Hearing {
     pub(super) fn answered(&mut self) {
         self.noticed();
         self.unspoken += 1;
-        self.spoken_until = Some(Instant::now() + LONGEST_SPEECH);
+        // It may have been spoken before it was known to be said.
+        if self.unspoken > 0 {
+            self.spoken_until = Some(Instant::now() + LONGEST_SPEECH);
+        }
     }
 
     pub(super) fn spoken(&mut self, event: TtsEvent) {
@@ -108,5 +111,24 @@ impl Hearing {
     fn noise_until(&self, may_interrupt: bool) -> Option<Instant> {
         let speech = self.spoken_until.filter(|_| !self.is_paused && !may_interrupt);
         speech.max(self.muted_until)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_spoken_before_it_was_known_to_be_said_is_not_waited_for() {
+        let mut hearing = Hearing::default();
+        hearing.spoken(TtsEvent::SpeakingStart);
+        assert!(hearing.noise_until(false).is_some());
+        hearing.spoken(TtsEvent::SpeakingEnd);
+        hearing.answered();
+        assert_eq!(hearing.noise_until(false), None);
+        hearing.answered();
+        assert!(hearing.noise_until(false).is_some());
+        hearing.spoken(TtsEvent::SpeakingEnd);
+        assert_eq!(hearing.noise_until(false), None);
     }
 }

@@ -5,6 +5,7 @@ use tokio::time::{Instant, sleep};
 
 use super::voice::{Orders, Voice};
 use crate::contracts::{TtsEvent, TtsSay, TtsStatus};
+use crate::shown::quoted;
 
 /// Something that is spoken, from its beginning to its end.
 pub(super) struct Utterance {
@@ -15,12 +16,17 @@ pub(super) struct Utterance {
     state: State,
 }
 
+/// How many characters can be spoken at once: some five minutes. More of it is refused.
+const LONGEST: usize = 4000;
+
 /// How many seconds something may wait to be said. What claims to be older comes from a clock that is
 /// wrong.
 const LONGEST_WAIT: f64 = 600.0;
 
 enum State {
     Waiting,
+    /// It is too long, with so many characters.
+    Refused(usize),
     /// How much there is still to speak, and how often the voice had been stopped at the beginning.
     Speaking(Duration, u64),
     Paused(Duration, u64),
@@ -28,13 +34,25 @@ enum State {
 }
 
 impl Utterance {
-    pub(super) fn new(voice: Voice, say: TtsSay, said_at: f64) -> Self {
-        Self { orders: voice.orders(), voice, say, said_at, state: State::Waiting }
+    pub(super) fn new(voice: Voice, mut say: TtsSay, said_at: f64) -> Self {
+        let length = say.text.chars().count();
+        let state = if length > LONGEST { State::Refused(length) } else { State::Waiting };
+        if length > LONGEST {
+            say.text = quoted(&say.text);
+        }
+        Self { orders: voice.orders(), voice, say, said_at, state }
     }
 
     /// What happens next to it; nothing when it is over.
     pub(super) async fn next(&mut self) -> Option<TtsStatus> {
+        let mut refusal = None;
         let event = match self.state {
+            State::Refused(length) => {
+                refusal = Some(format!(
+                    "the text has {length} characters, and may have {LONGEST}: say it in parts"
+                ));
+                TtsEvent::Stopped
+            }
             State::Waiting => self.begin().await,
             State::Speaking(left, stops) => self.go_on(left, stops).await,
             State::Paused(left, stops) => self.rest(left, stops).await,
@@ -49,7 +67,7 @@ impl Utterance {
             event,
             text: self.say.text.clone(),
             utt_id: self.say.utt_id.clone(),
-            reason,
+            reason: refusal.or(reason),
             wake_ack: self.say.wake_ack,
             system_announce: self.say.system_announce,
             ..TtsStatus::default()
@@ -156,6 +174,23 @@ mod tests {
         assert_eq!(events.next().await, Some(TtsEvent::Resumed));
         assert_eq!(events.next().await, Some(TtsEvent::SpeakingEnd));
         assert_eq!(begun.elapsed().as_secs(), 63);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_too_long_is_refused_at_once_and_the_rest_goes_on() {
+        let voice = voice(None);
+        let begun = Instant::now();
+        let text = "word ".repeat(400_000);
+        let say = TtsSay { text, utt_id: Some("u".into()), ..TtsSay::default() };
+        let statuses: Vec<_> = voice.speak(say, 10.0).collect().await;
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+        let [status] = &statuses[..] else { panic!("{statuses:?}") };
+        assert_eq!((status.event, status.utt_id.as_deref()), (TtsEvent::Stopped, Some("u")));
+        let reason = "the text has 2000000 characters, and may have 4000: say it in parts";
+        assert_eq!(status.reason.as_deref(), Some(reason));
+        assert!(status.text.len() < 1000);
+        let events: Vec<_> = speak(&voice).collect().await;
+        assert_eq!(events, [TtsEvent::SpeakingStart, TtsEvent::SpeakingEnd]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -9,6 +9,9 @@ use super::sound::Sound;
 use super::utterance::Utterance;
 use crate::contracts::{TtsAction, TtsSay, TtsStatus};
 use crate::phrases::words;
+use crate::shown::{LogLimit, quoted};
+
+static UNWRITTEN: LogLimit = LogLimit::new();
 
 /// What the voice has been told, which all that it speaks obeys.
 #[derive(Clone, Debug)]
@@ -47,7 +50,7 @@ impl Voice {
     /// Takes an order that was given at a time in seconds since 1970.
     pub(super) fn control(&self, action: TtsAction, reason: Option<String>, given_at: f64) {
         self.orders.send_modify(|orders| {
-            orders.reason = reason;
+            orders.reason = reason.map(|reason| quoted(&reason));
             match action {
                 TtsAction::Pause => orders.is_paused = true,
                 TtsAction::Resume => orders.is_paused = false,
@@ -96,8 +99,11 @@ impl Voice {
     pub(super) async fn record(&self, say: &TtsSay, said_at: f64) {
         let Some(sound) = self.sound.as_ref() else { return };
         match sound.write(say, said_at).await {
-            Ok(path) => tracing::info!(path = %path.display(), "spoken"),
-            Err(error) => tracing::warn!("what is spoken cannot be written as sound: {error:#}"),
+            Ok(path) => tracing::debug!(path = %path.display(), "spoken"),
+            Err(error) if UNWRITTEN.allows() => {
+                tracing::warn!("what is spoken cannot be written as sound: {error:#}");
+            }
+            Err(_) => {}
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use serde::Serialize;
 
 use super::reply::{Reply, SpeechState};
-use super::text::shortened;
+use super::text::{self, id, shortened};
 use crate::contracts::{
     FinalTranscript, LlmResponse, LlmStreamDelta, PartialTranscript, Timestamp, TtsEvent, TtsSay,
     TtsStatus,
@@ -64,7 +64,7 @@ impl Conversation {
     }
 
     fn hear(&mut self, utt_id: Option<String>, text: String, growing: bool) -> Option<Entry> {
-        let text = shortened(text);
+        let (utt_id, text) = (utt_id.map(id), shortened(text));
         let same = self.entries.iter_mut().rev().find_map(|entry| match &mut entry.turn {
             Turn::You(heard) if heard.utt_id == utt_id => Some((entry.key, heard)),
             _ => None,
@@ -97,13 +97,14 @@ impl Conversation {
 
     /// The model is to answer no more.
     pub(super) fn cancel(&mut self, id: &str) -> Option<Entry> {
-        let key = self.reply_to(id)?;
+        let key = self.reply_to(&text::id(id.to_owned()))?;
         self.change(key, Reply::give_up)
     }
 
     /// Something is to be spoken.
     pub(super) fn say(&mut self, say: TtsSay) -> Option<Entry> {
         let TtsSay { text, utt_id, .. } = say;
+        let utt_id = utt_id.map(text::id);
         match self.find(|reply| reply.anticipates(utt_id.as_deref(), &text)) {
             Some(key) => self.change(key, |reply| reply.say(text)),
             None => self.in_reply(utt_id, |reply| reply.say(text)),
@@ -113,6 +114,7 @@ impl Conversation {
     /// Speaking goes on.
     pub(super) fn speak(&mut self, status: TtsStatus) -> Option<Entry> {
         let TtsStatus { event, text, utt_id, .. } = status;
+        let utt_id = utt_id.map(text::id);
         match self.find(|reply| reply.awaits(utt_id.as_deref(), &text)) {
             Some(key) => self.change(key, |reply| reply.speak(&text, SpeechState::after(event))),
             None if event == TtsEvent::SpeakingStart => {
@@ -132,6 +134,7 @@ impl Conversation {
 
     /// Changes the reply to an utterance, which begins with this if there is none.
     fn in_reply(&mut self, id: Option<String>, change: impl FnOnce(&mut Reply)) -> Option<Entry> {
+        let id = id.map(text::id);
         let key = match id.as_deref().and_then(|id| self.reply_to(id)) {
             Some(key) => key,
             None => self.push(Turn::Tars(Reply::to(id))),

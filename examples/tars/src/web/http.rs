@@ -17,9 +17,11 @@ use tars_mqtt::prelude::Client;
 use tokio::time::timeout;
 
 use super::board::{Board, News};
+use super::connections::{Limited, PATIENCE};
 use super::guard::guard;
 use super::panels::Recalled;
 use super::settings::Settings;
+use super::text::shortened;
 use crate::contracts::{
     EmergencyStopCommand, FinalTranscript, Id, MemoryQuery, MemoryResults, Timestamp,
 };
@@ -36,6 +38,9 @@ const LONGEST: usize = 1000;
 
 /// How often the page is told something, so that it notices when there is no connection any more.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
+
+/// How long the client may take to accept what was typed, where much waits to be sent.
+const SAY_LIMIT: Duration = Duration::from_secs(5);
 
 /// How long an emergency stop may take to reach the broker before it is called unconfirmed.
 const STOP_LIMIT: Duration = Duration::from_secs(2);
@@ -64,6 +69,7 @@ impl Site {
         listener.set_nonblocking(true)?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let stopped = stopped(self.client.clone());
+        let listener = Limited::new(listener, PATIENCE);
         axum::serve(listener, self.router()).with_graceful_shutdown(stopped).await
     }
 
@@ -134,7 +140,13 @@ async fn say(
     }
     let utt_id = Some(Id::default().0);
     let said = FinalTranscript { text, utt_id, confidence: Some(1.0), ..Default::default() };
-    site.client.publish(&said).await?;
+    match timeout(SAY_LIMIT, site.client.publish(&said)).await {
+        Ok(accepted) => drop(accepted?),
+        Err(_) => {
+            let reason = "too much waits to be sent to the broker";
+            return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, reason));
+        }
+    }
     Ok(StatusCode::ACCEPTED)
 }
 
@@ -149,10 +161,11 @@ async fn stop(
     State(site): State<Site>,
     Json(Stop { reason }): Json<Stop>,
 ) -> Result<StatusCode, Refusal> {
+    let reason = reason.map(shortened);
     let stop = EmergencyStopCommand { reason, ..Default::default() };
-    let receipt = site.client.publish(&stop).await?;
-    match timeout(STOP_LIMIT, receipt.delivered()).await {
-        Ok(delivered) => delivered?,
+    let delivered = async { site.client.publish(&stop).await?.delivered().await };
+    match timeout(STOP_LIMIT, delivered).await {
+        Ok(delivered) => drop(delivered?),
         Err(_) => {
             let reason = format!("the broker has not taken it within {STOP_LIMIT:?}");
             return Err(Refusal::new(StatusCode::GATEWAY_TIMEOUT, reason));

@@ -16,6 +16,7 @@
 //! `WEB_ADDRESS=0.0.0.0:8080` opens it to the network. Other web pages are kept out in any case.
 
 mod board;
+mod connections;
 mod conversation;
 mod guard;
 mod http;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::text::shortened;
+use super::text::{id, shortened};
 use crate::contracts::{
     Document, MemoryResult, MemoryResults, MovementFrame, MovementState, MovementStatusUpdate,
 };
@@ -24,7 +24,9 @@ pub(super) struct Movement {
 impl Movement {
     /// Where the servos go.
     pub(super) fn frame(&mut self, mut frame: MovementFrame) -> Self {
-        frame.channels = frame.channels.into_iter().take(CHANNELS).collect();
+        let channels = frame.channels.into_iter().take(CHANNELS);
+        frame.channels = channels.map(|(channel, pulse)| (id(channel), pulse)).collect();
+        (frame.id, frame.message_id) = (id(frame.id), id(frame.message_id.0).into());
         self.frame = Some(frame);
         self.clone()
     }
@@ -32,6 +34,7 @@ impl Movement {
     /// How a command goes on.
     pub(super) fn state(&mut self, mut state: MovementState) -> Self {
         state.detail = state.detail.map(shortened);
+        (state.id, state.message_id) = (id(state.id), id(state.message_id.0).into());
         self.state = Some(state);
         self.clone()
     }
@@ -39,6 +42,9 @@ impl Movement {
     /// How the body is.
     pub(super) fn status(&mut self, mut status: MovementStatusUpdate) -> Self {
         status.detail = status.detail.map(shortened);
+        status.command = status.command.map(shortened);
+        status.request_id = status.request_id.map(id);
+        status.message_id = id(status.message_id.0).into();
         self.status = Some(status);
         self.clone()
     }

@@ -8,6 +8,9 @@ use crate::contracts::TtsEvent;
 /// How many sentences an answer has at most; more of them begin another one.
 const SENTENCES: usize = 50;
 
+/// How many bytes they have together at most, likewise.
+const LONGEST: usize = 20_000;
+
 /// What the robot answers to an utterance.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct Reply {
@@ -75,7 +78,8 @@ impl Reply {
 
     /// Whether this is the answer to an utterance, and has room for more.
     pub(super) fn answers(&self, id: &str) -> bool {
-        self.id.as_deref() == Some(id) && self.said.len() < SENTENCES
+        let length: usize = self.said.iter().map(|sentence| sentence.text.len()).sum();
+        self.id.as_deref() == Some(id) && self.said.len() < SENTENCES && length < LONGEST
     }
 
     /// Whether a sentence of this is yet to be spoken. Without an id, or a text, any will do.
@@ -209,5 +213,11 @@ mod tests {
         }
         assert!(!reply.answers("u1"));
         assert!(!reply.answers("u2"));
+        let mut reply = Reply::to(Some("u1".to_owned()));
+        let said = (0..SENTENCES).take_while(|_| {
+            reply.say("x".repeat(1_000_000));
+            reply.answers("u1")
+        });
+        assert!(said.count() < 10);
     }
 }

@@ -2,6 +2,17 @@
 /// everyone who looks at it.
 const LONGEST: usize = 4000;
 
+/// How long an id may be, in characters.
+const LONGEST_ID: usize = 128;
+
+/// An id, as far as it tells one thing from another.
+pub(super) fn id(mut id: String) -> String {
+    if let Some((end, _)) = id.char_indices().nth(LONGEST_ID) {
+        id.truncate(end);
+    }
+    id
+}
+
 /// A text, without what is too much of it.
 pub(super) fn shortened(mut text: String) -> String {
     if let Some((end, _)) = text.char_indices().nth(LONGEST) {
