@@ -64,6 +64,12 @@ impl Message {
 const OVERHEAD: usize = 256;
 
 impl Message {
+    /// The same in memory of its own, where it does not keep what came beside it.
+    pub(crate) fn compact(self) -> Self {
+        let (topic, payload) = (self.topic.as_str().into(), Bytes::copy_from_slice(&self.payload));
+        Self { topic, payload, ..self }
+    }
+
     /// About how many bytes of memory it takes.
     pub(crate) fn cost(&self) -> usize {
         OVERHEAD + self.topic.len() + self.payload.len()

@@ -16,6 +16,11 @@ use crate::transport::{Ack, Link};
 /// the rest is done with.
 const MAX_UNACKNOWLEDGED_BYTES: usize = 256 * 1024 * 1024;
 
+/// From so many unacknowledged messages on, those with less than so many bytes are copied out of the
+/// memory that was read into.
+const LONG: usize = 1024;
+const SMALL: usize = 8 * 1024;
+
 /// Told of each QoS 0 message that has been handled.
 pub(crate) type Tracker = Box<dyn Fn() + Send>;
 
@@ -142,6 +147,11 @@ impl Inbox {
             self.overflowed = is_full(self);
         }
         !self.overflowed
+    }
+
+    /// Whether so many messages wait that one of this size should keep nothing in memory but itself.
+    pub(super) fn is_long(&self, message: &Message) -> bool {
+        self.unacknowledged.len() > LONG && message.payload.len() < SMALL
     }
 
     /// Whether a message was left out for want of room.

@@ -66,6 +66,11 @@ impl Task {
             }
             return;
         }
+        let message = if is_acknowledged && self.inbox.is_long(&message) {
+            message.compact()
+        } else {
+            message
+        };
         let seen = self.copies.look(&message, now);
         if let Seen::Copy(ticket) = &seen {
             // A first one at QoS 0 may have found no room; this one promises more.

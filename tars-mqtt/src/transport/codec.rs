@@ -127,11 +127,21 @@ pub(super) struct Decoder {
     max_packet_size: usize,
     /// Bytes still to come of a packet that is not kept.
     skip: usize,
+    /// Size of the memory that packets are cut from. One that is kept keeps all of it.
+    chunk: usize,
 }
+
+/// From memory larger than this, small packets are copied.
+const LARGE_CHUNK: usize = 128 * 1024;
 
 impl Decoder {
     pub(super) fn new(max_packet_size: usize) -> Self {
-        Self { max_packet_size, skip: 0 }
+        Self { max_packet_size, skip: 0, chunk: 0 }
+    }
+
+    /// The buffer has been given room for more.
+    pub(super) fn enlarged(&mut self, buffer: &BytesMut) {
+        self.chunk = buffer.capacity();
     }
 
     /// The next whole packet, `None` when more bytes are needed. An error means that the stream
@@ -151,12 +161,18 @@ impl Decoder {
             return self.begin_skipping(buffer, header, size);
         }
         if buffer.len() < size {
-            buffer.reserve(size - buffer.len());
+            let missing = size - buffer.len();
+            if buffer.capacity() < size {
+                buffer.reserve(missing);
+                self.enlarged(buffer);
+            }
             return Ok(None);
         }
         let mut frame = buffer.split_to(size);
         if header.kind() == PUBLISH {
-            return publish(header, frame.freeze()).map(Some);
+            let is_pinning = self.chunk > LARGE_CHUNK && size < self.chunk / 4;
+            let frame = if is_pinning { Bytes::copy_from_slice(&frame) } else { frame.freeze() };
+            return publish(header, frame).map(Some);
         }
         let packet = Packet::read(&mut frame, size).map_err(|error| error.to_string())?;
         received(packet).map(Some)

@@ -123,6 +123,7 @@ impl Link {
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         if self.read.capacity() - self.read.len() < READ_CHUNK / 4 {
             self.read.reserve(READ_CHUNK);
+            self.decoder.enlarged(&self.read);
         }
         pin!(self.stream.read_buf(&mut self.read)).poll(context)
     }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -195,7 +195,7 @@ impl Route<'_> {
 }
 
 async fn attempt(address: SocketAddr) -> (SocketAddr, io::Result<TcpStream>) {
-    let connected = match timeout(ADDRESS_LIMIT, TcpStream::connect(address)).await {
+    let connected = match timeout(ADDRESS_LIMIT, connect(address)).await {
         Ok(connected) => connected.and_then(prepared),
         Err(_) => Err(io::Error::new(
             io::ErrorKind::TimedOut,
@@ -203,6 +203,17 @@ async fn attempt(address: SocketAddr) -> (SocketAddr, io::Result<TcpStream>) {
         )),
     };
     (address, connected)
+}
+
+/// What the system takes for sending beyond what the peer has room for. More would hide whether a
+/// large message still makes its way, or the link is dead.
+const SEND_BUFFER: u32 = 128 * 1024;
+
+async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // Where the system does not let it be set, a dead link is noticed later.
+    let _ = socket.set_send_buffer_size(SEND_BUFFER);
+    socket.connect(address).await
 }
 
 fn prepared(stream: TcpStream) -> io::Result<TcpStream> {
