@@ -89,8 +89,7 @@ async fn while_a_filter_is_refused_a_service_is_not_well_whatever_it_says() {
 async fn health_that_cannot_be_sent_does_not_hold_up_the_end() {
     let server = ScriptedServer::start().await;
     let config = server.config().health(true).shutdown_timeout(Duration::from_secs(30));
-    let (client, connection) =
-        tokio::join!(Client::connect(config), server.connected(false));
+    let (client, connection) = tokio::join!(Client::connect(config), server.connected(false));
     let client = client.unwrap();
     drop((connection, server));
     let mut state = client.state();
@@ -108,8 +107,7 @@ async fn a_message_fails_in_time_however_busy_the_service_is_while_offline() {
     let server = ScriptedServer::start().await;
     let limit = Duration::from_millis(300);
     let config = server.config().health(true).publish_timeout(Some(limit));
-    let (client, connection) =
-        tokio::join!(Client::connect(config), server.connected(false));
+    let (client, connection) = tokio::join!(Client::connect(config), server.connected(false));
     let client = client.unwrap();
     drop((connection, server));
     let mut state = client.state();

@@ -9,7 +9,7 @@ use crate::krate;
 use crate::options::{Arguments, Given, known};
 use crate::value::{self, Written};
 
-const OPTIONS: [&str; 13] = [
+const OPTIONS: [&str; 14] = [
     "qos",
     "concurrency",
     "queue",
@@ -21,6 +21,7 @@ const OPTIONS: [&str; 13] = [
     "ack",
     "group",
     "accept_bare",
+    "isolated",
     "other_types",
     krate::OPTION,
 ];
@@ -56,6 +57,7 @@ pub(super) struct Options {
     pub(super) ack: Option<&'static str>,
     pub(super) group: Option<String>,
     pub(super) accept_bare: bool,
+    pub(super) isolated: bool,
     /// A variant of the runtime's `OtherTypes`.
     pub(super) other_types: Option<&'static str>,
 }
@@ -132,6 +134,7 @@ impl Options {
                 self.other_types = Some(value::choice(given, &choices)?);
             }
             "accept_bare" => self.accept_bare = value::flag(given)?,
+            "isolated" => self.isolated = value::flag(given)?,
             _ => krate::check(given)?,
         }
         Ok(())

@@ -126,6 +126,7 @@ fn options(options: &Options) -> TokenStream {
     fields.set("ack", options.ack.map(|name| variant("AckMode", name)));
     fields.set("group", options.group.as_ref().map(some));
     fields.set("accept_bare", options.accept_bare.then(|| quote!(true)));
+    fields.set("isolated", options.isolated.then(|| quote!(true)));
     let other_types = options.other_types.map(|name| some(variant("OtherTypes", name)));
     fields.set("other_types", other_types);
     fields.of("Options")

@@ -17,6 +17,8 @@ pub(crate) struct Ending {
     stopping: watch::Sender<bool>,
     /// Those that have not ended. Held while they are waited for.
     workers: Mutex<Vec<JoinHandle<()>>>,
+    /// The connections of handlers that have one of their own.
+    isolated: Vec<Client>,
 }
 
 impl Ending {
@@ -24,14 +26,17 @@ impl Ending {
         queues: Vec<Arc<Queue>>,
         stopping: watch::Sender<bool>,
         workers: Vec<JoinHandle<()>>,
+        isolated: Vec<Client>,
     ) -> Self {
-        Self { queues, stopping, workers: Mutex::new(workers) }
+        Self { queues, stopping, workers: Mutex::new(workers), isolated }
     }
 
     /// Takes no more messages.
     fn stop_taking(&self, client: &Client) {
-        // A connection that has ended takes nothing any more.
-        let _ = client.0.commands.send(Box::new(Command::Quiesce));
+        for client in self.isolated.iter().chain([client]) {
+            // A connection that has ended takes nothing any more.
+            let _ = client.0.commands.send(Box::new(Command::Quiesce));
+        }
         self.stopping.send_replace(true);
         self.queues.iter().for_each(|queue| queue.close());
     }
@@ -39,9 +44,11 @@ impl Ending {
     /// Where there is no runtime to wait in.
     pub(super) fn at_once(&self, client: &Client) {
         self.stop_taking(client);
-        let (done, _) = oneshot::channel();
         let deadline = Instant::now() + client.config().shutdown_limit();
-        let _ = client.0.commands.send(Box::new(Command::Shutdown { deadline, done }));
+        for client in self.isolated.iter().chain([client]) {
+            let (done, _) = oneshot::channel();
+            let _ = client.0.commands.send(Box::new(Command::Shutdown { deadline, done }));
+        }
     }
 
     /// Lets handlers finish, then the connection, within `MQTT_SHUTDOWN_TIMEOUT`.
@@ -69,7 +76,15 @@ impl Ending {
                 "handlers did not finish in time; their messages come again at the next start"
             );
         }
-        client.end(deadline).await
+        let outcome = client.end(deadline).await;
+        // What their messages were answered with is with the broker now, so that they can be
+        // acknowledged.
+        for isolated in &self.isolated {
+            if let Err(error) = isolated.end(deadline).await {
+                tracing::warn!(%error, "the connection of an isolated handler did not end in order");
+            }
+        }
+        outcome
     }
 
     /// Ends the service for one of its clients.

@@ -36,8 +36,10 @@ impl App {
             None if broker.is_some() => Dialer::to_own_broker(&config)?,
             None => Dialer::new(&config)?,
         };
+        // In the process there is one connection for all.
+        let may_isolate = dialer.is_network();
         let (dedupe, key) = (config.dedupe_window(), config.duplicates_compared_by());
-        let (client, mut task) = Task::prepare(config, dialer, true);
+        let (client, mut task) = Task::prepare(config.clone(), dialer.clone(), true);
         if let Some(tracker) = self.tracker {
             task.track_all(tracker);
         }
@@ -46,10 +48,14 @@ impl App {
         let mut plans = Vec::new();
         let mut queues = Vec::new();
         let mut workers = Vec::new();
+        let mut isolated = Vec::new();
+        let mut starting = Vec::new();
         for handler in &self.handlers {
             let spec = handler.spec;
             let (filter, subscription) = plan::filters(spec)?;
-            let wake = client.0.wake.clone();
+            let own = (spec.options.isolated && may_isolate)
+                .then(|| Task::prepare(config.isolated(spec.name), dialer.clone(), true));
+            let wake = own.as_ref().map_or(&client, |(own, _)| own).0.wake.clone();
             let queue = Arc::new(Queue::new(spec.options.queue, spec.options.overflow, wake));
             let worker = Arc::new(Worker {
                 scope: Arc::new(Scope {
@@ -70,7 +76,7 @@ impl App {
                 workers.push((handler.spawn)(worker.clone()));
             }
             queues.push(queue.clone());
-            plans.push(Plan {
+            let plan = Plan {
                 target: NewTarget {
                     name: spec.place(),
                     filter,
@@ -83,17 +89,25 @@ impl App {
                 },
                 subscription,
                 qos: spec.qos(),
-            });
+            };
+            match own {
+                Some((own, mut connection)) => {
+                    task.depend_on(&own, &mut connection);
+                    starting.push(connection.spawn(vec![plan]));
+                    isolated.push(own);
+                }
+                None => plans.push(plan),
+            }
         }
-        let ending = Arc::new(Ending::new(queues, stopping_sender, workers));
+        let ending = Arc::new(Ending::new(queues, stopping_sender, workers, isolated));
         // A client is launched once.
         let _ = client.0.ending.set(ending.clone());
-        let started = task.spawn(plans);
+        starting.push(task.spawn(plans));
         let lifeline = Lifeline::hold(client.0.wake.clone());
         Ok(Running::new(Service {
             client,
             ending,
-            started: Some(started),
+            starting,
             on_ready: Mutex::new(self.on_ready),
             _lifeline: lifeline,
             #[cfg(feature = "embedded-broker")]

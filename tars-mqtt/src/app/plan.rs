@@ -35,7 +35,11 @@ pub(super) fn check(handlers: &[Registration], states: &States) -> Result<()> {
 /// A message does not say which subscription it came by, so one client cannot be in a group and
 /// outside of it with filters that match the same topics.
 fn conflict(one: &HandlerSpec, other: &HandlerSpec) -> Result<()> {
-    if one.options.group == other.options.group || !patterns_overlap(one.pattern, other.pattern) {
+    let have_own_connections = one.options.isolated || other.options.isolated;
+    if have_own_connections
+        || one.options.group == other.options.group
+        || !patterns_overlap(one.pattern, other.pattern)
+    {
         return Ok(());
     }
     let group = |spec: &HandlerSpec| match spec.options.group {
@@ -80,6 +84,7 @@ pub(super) fn announce(handlers: &[Registration]) {
             dead_letter = options.dead_letter,
             ack = ?options.ack,
             group = options.group,
+            isolated = options.isolated,
             at = format_args!("{}:{}", spec.file, spec.line),
             "a handler"
         );

@@ -24,7 +24,8 @@ pub struct Running(Option<Service>);
 pub(super) struct Service {
     pub(super) client: Client,
     pub(super) ending: Arc<Ending>,
-    pub(super) started: Option<oneshot::Receiver<Result<()>>>,
+    /// How the first connections go, the service's own last.
+    pub(super) starting: Vec<oneshot::Receiver<Result<()>>>,
     /// Behind a lock only so that a running service can be shared between threads.
     pub(super) on_ready: Mutex<Vec<OnReady>>,
     pub(super) _lifeline: Lifeline,
@@ -54,9 +55,9 @@ impl Running {
     /// then.
     pub(super) async fn ready(&mut self) -> Result<()> {
         let Some(service) = &mut self.0 else { return Ok(()) };
-        if let Some(started) = &mut service.started {
-            let outcome = started.await.unwrap_or(Err(Error::Stopped));
-            service.started = None;
+        while let Some(first) = service.starting.first_mut() {
+            let outcome = first.await.unwrap_or(Err(Error::Stopped));
+            service.starting.remove(0);
             outcome?;
         }
         let actions = service.on_ready.get_mut().unwrap_or_else(PoisonError::into_inner);

@@ -91,6 +91,16 @@ impl Config {
         self
     }
 
+    /// The same for the connection of a handler that has one of its own.
+    pub(crate) fn isolated(&self, handler: &str) -> Self {
+        let mut config = self.clone();
+        config.source = Some(self.source_name().to_owned());
+        config.client_id = format!("{}-{}", self.client_id, handler.replace("::", "."));
+        config.health = false;
+        config.heartbeat.enabled = false;
+        config
+    }
+
     /// QoS 1 and 2 messages that may be in flight, and those at QoS 2 among them.
     pub(crate) fn in_flight_limits(&self) -> (usize, usize) {
         (self.flow.max_in_flight, self.flow.max_in_flight_qos2)

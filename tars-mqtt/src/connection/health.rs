@@ -124,6 +124,13 @@ impl Health {
         self.entry(&HealthReport { ok: false, event: None, err: Some(err) })
     }
 
+    /// Another connection of the service is lost.
+    pub(super) fn other_lost(&mut self) -> Option<Entry> {
+        self.is_ready = false;
+        let err = "the connection of an isolated handler is lost".to_owned();
+        self.entry(&HealthReport { ok: false, event: None, err: Some(err) })
+    }
+
     pub(super) fn connection_lost(&mut self) {
         self.is_ready = false;
     }

@@ -156,7 +156,15 @@ impl Task {
         if self.stop.is_some() {
             return;
         }
-        if !serving.healthy && self.subscriptions.all_granted() {
+        let is_well = self.others_are_connected();
+        if serving.healthy && !is_well {
+            serving.healthy = false;
+            self.set_state(ConnectionState::Connecting);
+            if let Some(entry) = self.health.other_lost() {
+                self.outgoing.set_health(entry);
+            }
+        }
+        if !serving.healthy && is_well && self.subscriptions.all_granted() {
             serving.healthy = true;
             self.healthy(now);
         } else if self.subscriptions.has_refused() && !serving.told_refusal {

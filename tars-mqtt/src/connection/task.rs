@@ -50,6 +50,10 @@ pub(crate) struct Task {
     pub(super) started: Option<oneshot::Sender<Result<()>>>,
     pub(super) targets: Targets,
     pub(super) subscriptions: Subscriptions,
+    /// Connections of the same service, without which it is not well.
+    others: Vec<watch::Receiver<ConnectionState>>,
+    /// The connection to be woken when the state of this one changes.
+    observer: Option<Arc<Wake>>,
     pub(super) copies: Copies,
     pub(super) own_requests: OwnRequests,
     pub(super) inbox: Inbox,
@@ -138,6 +142,8 @@ impl Task {
             targets: Targets::new(wake.clone()),
             wake,
             subscriptions: Subscriptions::default(),
+            others: Vec::new(),
+            observer: None,
             copies: Copies::default(),
             own_requests: OwnRequests::default(),
             inbox: Inbox::default(),
@@ -163,6 +169,17 @@ impl Task {
     /// Says of QoS 0 messages too when they have been handled, for a test that waits for that.
     pub(crate) fn track_all(&mut self, tracker: Tracker) {
         self.inbox.track_all(tracker);
+    }
+
+    /// Makes the health of this connection depend on another one of the same service.
+    pub(crate) fn depend_on(&mut self, client: &Client, other: &mut Self) {
+        self.others.push(client.0.state.clone());
+        other.observer = Some(self.wake.clone());
+    }
+
+    /// Whether the other connections of the service are good.
+    pub(super) fn others_are_connected(&self) -> bool {
+        self.others.iter().all(|state| *state.borrow() == ConnectionState::Connected)
     }
 
     /// Starts to connect. What is returned tells how the first connection went: `Ok` once every
@@ -371,7 +388,11 @@ impl Task {
     }
 
     pub(super) fn set_state(&self, state: ConnectionState) {
-        self.state.send_if_modified(|current| std::mem::replace(current, state) != state);
+        let is_new =
+            self.state.send_if_modified(|current| std::mem::replace(current, state) != state);
+        if let Some(observer) = self.observer.as_ref().filter(|_| is_new) {
+            observer.wake();
+        }
     }
 
     pub(super) fn unfinished(&self) -> usize {

@@ -90,6 +90,9 @@ pub struct Options {
     pub group: Option<&'static str>,
     /// Whether the event may come without its envelope.
     pub accept_bare: bool,
+    /// Whether it has a connection of its own, so that it and the others hold up nothing of each
+    /// other's.
+    pub isolated: bool,
     /// What becomes of events of another type. Default: ignored where another handler of the
     /// service takes them on the topic, else rejected.
     pub other_types: Option<OtherTypes>,
@@ -109,6 +112,7 @@ impl Options {
         ack: AckMode::OnHandled,
         group: None,
         accept_bare: false,
+        isolated: false,
         other_types: None,
     };
 }

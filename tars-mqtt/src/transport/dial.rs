@@ -74,6 +74,15 @@ impl Dialer {
         Ok(Self::Network(Arc::new(Network { only_ours: false, ..Network::new(config)? })))
     }
 
+    /// Whether the broker takes several connections, as those over a network do.
+    pub(crate) fn is_network(&self) -> bool {
+        match self {
+            Self::Network(_) => true,
+            #[cfg(feature = "testing")]
+            Self::InProcess(_) => false,
+        }
+    }
+
     /// The password that its file holds now, if there is such a file. It and those of TLS are read
     /// again.
     pub(super) async fn renewed_password(&self) -> Option<Secret> {
