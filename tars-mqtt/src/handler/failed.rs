@@ -54,6 +54,9 @@ fn no_matter(worker: &Worker, context: &Context, kind: RejectionKind) -> Option<
 }
 
 fn pass_over(worker: &Worker, context: &Context, no_matter: &NoMatter) {
+    if !tracing::enabled!(tracing::Level::DEBUG) {
+        return;
+    }
     let handler = worker.scope.spec.name;
     let Some(suppressed) = worker.limits.passed_over.allow() else { return };
     let topic = quoted(context.topic());
@@ -131,7 +134,7 @@ async fn bury(worker: &Worker, context: &Context, failure: &Told, attempts: u32)
             topic = %quoted(context.topic()),
             id = %quoted(context.id()),
             dead_letter = letters,
-            error = %error,
+            error = %quoted(&error.to_string()),
             suppressed,
             "a message could not be sent to the dead letters and is lost"
         );
