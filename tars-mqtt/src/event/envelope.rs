@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::contract::Event;
 use super::finite::Finite;
-use super::strict::Strict;
+use super::strict::{Field, Strict};
 use crate::log::quoted;
 use crate::{Error, Result};
 
@@ -114,7 +114,7 @@ pub(super) fn read_strict<T: DeserializeOwned>(
     skipped: &'static [&'static str],
 ) -> Result<T, serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_str(utf8(json)?);
-    let data = T::deserialize(Strict::new(&mut deserializer, skipped))?;
+    let data = T::deserialize(Strict::new(&mut deserializer, &Field::root(skipped)))?;
     deserializer.end()?;
     Ok(data)
 }

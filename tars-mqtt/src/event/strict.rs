@@ -17,58 +17,76 @@ use serde::de::{
 /// Names of fields, as serde has them.
 pub(super) type Names = &'static [&'static str];
 
-/// Anything of serde's, with where its value stands.
+/// Anything of serde's, and the field under which its value stands.
 pub(super) struct Strict<'k, 'de, T> {
     inner: T,
     at: Option<&'k Field<'de>>,
-    known: Known,
 }
 
 /// A field that is being read.
-struct Field<'de> {
+pub(super) struct Field<'de> {
     key: Cow<'de, str>,
-    known: Known,
-}
-
-/// The fields of a type.
-#[derive(Clone, Copy, Default)]
-struct Known {
-    /// Those that are read. `None` where any key is as good as another.
+    /// Those of its type that are read. `None` where any key is as good as another.
     fields: Option<Names>,
-    /// Those that are written alone, and passed over when they come back.
+    /// Those of its type that are written alone, and passed over when they come back.
     skipped: Names,
+    /// The same for the type of its value.
+    skipped_inside: Names,
 }
 
 impl Field<'_> {
+    /// The place of a whole value. `skipped` are fields of its type that are written and not read.
+    pub(super) fn root(skipped: Names) -> Self {
+        Self { key: Cow::Borrowed(""), fields: None, skipped: &[], skipped_inside: skipped }
+    }
+
     /// Whether the type has no such field. Also fields that it has may be ignored: they are of a
     /// type that takes anything.
     fn is_unknown(&self) -> bool {
-        let Some(fields) = self.known.fields else { return false };
+        let Some(fields) = self.fields else { return false };
         let is_in = |names: Names| names.iter().any(|name| *name == self.key);
-        !is_in(fields) && !is_in(self.known.skipped)
+        !is_in(fields) && !is_in(self.skipped)
     }
 }
 
-impl<T> Strict<'_, '_, T> {
-    /// `skipped` are fields of the outermost type that are written and not read.
-    pub(super) fn new(inner: T, skipped: Names) -> Self {
-        Self { inner, at: None, known: Known { fields: None, skipped } }
+impl<'k, 'de, T> Strict<'k, 'de, T> {
+    pub(super) fn new(inner: T, root: &'k Field<'de>) -> Self {
+        Self { inner, at: Some(root) }
     }
 
     fn inside(inner: T) -> Self {
-        Self { inner, at: None, known: Known::default() }
+        Self { inner, at: None }
+    }
+}
+
+/// The visitor of a type whose fields are known.
+struct OfStruct<'k, 'de, V> {
+    strict: Strict<'k, 'de, V>,
+    fields: Names,
+}
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for OfStruct<'_, 'de, V> {
+    type Value = V::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.strict.expecting(f)
     }
 
-    fn with_fields(self, fields: Names) -> Self {
-        Self { known: Known { fields: Some(fields), ..self.known }, ..self }
+    fn visit_seq<A: SeqAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
+        self.strict.visit_seq(inner)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
+        let skipped = self.strict.at.map_or(&[][..], |at| at.skipped_inside);
+        self.strict.inner.visit_map(Fields::new(inner, Some(self.fields), skipped))
     }
 }
 
 macro_rules! deserialize {
     ($($method:ident($($arg:ident: $type:ty),*))*) => {$(
         fn $method<V: Visitor<'de>>(self $(, $arg: $type)*, visitor: V) -> Result<V::Value, D::Error> {
-            let Self { inner, at, known } = self;
-            inner.$method($($arg,)* Strict { inner: visitor, at, known })
+            let Self { inner, at } = self;
+            inner.$method($($arg,)* Strict { inner: visitor, at })
         }
     )*};
 }
@@ -96,9 +114,8 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<'_, 'de, D> {
         fields: Names,
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        let Self { inner, at, known } = self;
-        let visitor = Strict { inner: visitor, at, known }.with_fields(fields);
-        inner.deserialize_struct(name, fields, visitor)
+        let strict = Strict { inner: visitor, at: self.at };
+        self.inner.deserialize_struct(name, fields, OfStruct { strict, fields })
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
@@ -147,11 +164,11 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Strict<'_, 'de, V> {
     }
 
     fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
-        self.inner.visit_some(Strict { inner, at: self.at, known: self.known })
+        self.inner.visit_some(Strict { inner, at: self.at })
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
-        self.inner.visit_newtype_struct(Strict { inner, at: self.at, known: self.known })
+        self.inner.visit_newtype_struct(Strict { inner, at: self.at })
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
@@ -159,8 +176,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Strict<'_, 'de, V> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
-        let field = Field { key: Cow::Borrowed(""), known: self.known };
-        self.inner.visit_map(Fields { inner, field })
+        self.inner.visit_map(Fields::new(inner, None, &[]))
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
@@ -172,7 +188,7 @@ impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Strict<'_, 'de, S> {
     type Value = S::Value;
 
     fn deserialize<D: Deserializer<'de>>(self, inner: D) -> Result<S::Value, D::Error> {
-        self.inner.deserialize(Strict { inner, at: self.at, known: self.known })
+        self.inner.deserialize(Strict { inner, at: self.at })
     }
 }
 
@@ -224,7 +240,8 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Strict<'_, 'de, A> {
         fields: Names,
         visitor: V,
     ) -> Result<V::Value, A::Error> {
-        self.inner.struct_variant(fields, Strict::inside(visitor).with_fields(fields))
+        let strict = Strict::inside(visitor);
+        self.inner.struct_variant(fields, OfStruct { strict, fields })
     }
 }
 
@@ -248,6 +265,13 @@ struct Fields<'de, A> {
     field: Field<'de>,
 }
 
+impl<A> Fields<'_, A> {
+    fn new(inner: A, fields: Option<Names>, skipped: Names) -> Self {
+        let key = Cow::Borrowed("");
+        Self { inner, field: Field { key, fields, skipped, skipped_inside: &[] } }
+    }
+}
+
 impl<'de, A: MapAccess<'de>> MapAccess<'de> for Fields<'de, A> {
     type Error = A::Error;
 
@@ -259,8 +283,7 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Fields<'de, A> {
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
-        let at = Some(&self.field);
-        let seed = Strict { inner: seed, at, known: Known::default() };
+        let seed = Strict { inner: seed, at: Some(&self.field) };
         self.inner.next_value_seed(seed).map_err(|error| naming(&self.field.key, error))
     }
 
@@ -392,8 +415,8 @@ mod tests {
 
     fn read(json: &str) -> Result<Outer, String> {
         let mut deserializer = serde_json::Deserializer::from_str(json);
-        Outer::deserialize(Strict::new(&mut deserializer, &["written"]))
-            .map_err(|error| error.to_string())
+        let root = Field::root(&["written"]);
+        Outer::deserialize(Strict::new(&mut deserializer, &root)).map_err(|error| error.to_string())
     }
 
     #[test]

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::letter::{Remains, put_together};
 use super::told::Told;
 use super::{OtherTypes, Worker};
@@ -54,6 +56,9 @@ fn no_matter(worker: &Worker, context: &Context, kind: RejectionKind) -> Option<
 }
 
 fn pass_over(worker: &Worker, context: &Context, no_matter: &NoMatter) {
+    if !tracing::enabled!(tracing::Level::DEBUG) {
+        return;
+    }
     let handler = worker.scope.spec.name;
     let Some(suppressed) = worker.limits.passed_over.allow() else { return };
     let topic = quoted(context.topic());
@@ -119,7 +124,7 @@ async fn bury(worker: &Worker, context: &Context, failure: &Told, attempts: u32)
     let buried = match letter {
         Ok(letter) => tokio::select! {
             buried = context.reply(letter) => buried,
-            given_up = give_up(context) => given_up,
+            given_up = give_up(context.client().state()) => given_up,
         },
         Err(error) => Err(error),
     };
@@ -131,7 +136,7 @@ async fn bury(worker: &Worker, context: &Context, failure: &Told, attempts: u32)
             topic = &*quoted(context.topic()),
             id = &*quoted(context.id()),
             dead_letter = letters,
-            error = %error,
+            error = %quoted(&error.to_string()),
             suppressed,
             "a message could not be sent to the dead letters and is lost"
         );
@@ -140,8 +145,7 @@ async fn bury(worker: &Worker, context: &Context, failure: &Told, attempts: u32)
 
 /// Ends once a connection has been there for long enough. Without one no message is acknowledged,
 /// so that waiting holds nothing up.
-async fn give_up(context: &Context) -> Result<()> {
-    let mut state = context.client().state();
+async fn give_up(mut state: watch::Receiver<ConnectionState>) -> Result<()> {
     loop {
         if state.wait_for(|state| *state == ConnectionState::Connected).await.is_err() {
             return Err(Error::Stopped);
@@ -150,5 +154,30 @@ async fn give_up(context: &Context) -> Result<()> {
             () = tokio::time::sleep(PATIENCE) => return Err(Error::Timeout(PATIENCE)),
             _ = state.wait_for(|state| *state != ConnectionState::Connected) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_letter_waits_for_the_connection_and_then_for_a_while() {
+        let (sender, state) = watch::channel(ConnectionState::Disconnected);
+        let giving_up = tokio::spawn(give_up(state));
+        let pass = |time| async move {
+            tokio::time::sleep(time).await;
+            tokio::task::yield_now().await;
+        };
+        pass(Duration::from_secs(3600)).await;
+        sender.send_replace(ConnectionState::Connected);
+        pass(PATIENCE / 2).await;
+        sender.send_replace(ConnectionState::Disconnected);
+        pass(PATIENCE).await;
+        sender.send_replace(ConnectionState::Connected);
+        pass(PATIENCE - Duration::from_secs(1)).await;
+        assert!(!giving_up.is_finished());
+        pass(Duration::from_secs(2)).await;
+        assert!(matches!(giving_up.await, Ok(Err(Error::Timeout(PATIENCE)))));
     }
 }

@@ -19,6 +19,7 @@ pub(super) struct Told {
 }
 
 impl Told {
+    #[cold]
     pub(super) fn of(failure: Failure) -> Self {
         let rejection = match &failure {
             Failure::Rejected(rejection) => Some(rejection.kind()),
