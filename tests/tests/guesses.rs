@@ -172,3 +172,31 @@ async fn an_identifier_that_a_broker_gives_to_another_message_names_that_message
         heard.0.lock().unwrap().iter().map(|(_, payload)| payload.clone()).collect();
     assert_eq!(all, ["first", "second", "third", "third"]);
 }
+
+#[subscribe("logs/{path..}", qos = 0)]
+async fn all_logs(path: String, State(door): State<Door>) {
+    let _ = path;
+    door.open.acquire().await.unwrap().forget();
+}
+
+#[subscribe("logs/critical", qos = 1)]
+async fn critical(State(door): State<Door>) {
+    door.begun.fetch_add(1, Ordering::SeqCst);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_at_qos_0_holds_up_nobody_whatever_another_one_asks_for() {
+    let server = ScriptedServer::start().await;
+    let door = Door { begun: Arc::default(), open: Arc::new(Semaphore::new(0)) };
+    let app =
+        App::bare(server.config()).handler::<all_logs>().handler::<critical>().state(door.clone());
+    let (_service, mut connection) = start(&server, app).await;
+    // One subscription brings all of it at QoS 1; the slow handler has asked for QoS 0.
+    for id in 1..=600_u16 {
+        connection.deliver("logs/debug", "x", 2 * id - 1, false).await;
+        connection.deliver("logs/critical", "x", 2 * id, false).await;
+        assert_eq!(connection.puback().await, 2 * id - 1);
+        assert_eq!(connection.puback().await, 2 * id);
+    }
+    assert_eq!(door.begun.load(Ordering::SeqCst), 600);
+}

@@ -142,7 +142,7 @@ async fn a_connection_of_a_handler_that_is_refused_at_start_is_an_error() {
 /// Writes the figures of `docs/delivery.md`: how many of 100 messages to another handler are handled
 /// while one message is held, by how it is held and by the broker's window.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "measures for a minute; run it alone"]
+#[ignore = "measures for five minutes; run it alone"]
 async fn figures() {
     for window in [20, 200] {
         for isolated in [false, true] {
@@ -162,12 +162,12 @@ async fn figures() {
             }
             tokio::time::sleep(Duration::from_secs(1)).await;
             let soon = held.quick.load(Ordering::SeqCst);
-            tokio::time::sleep(Duration::from_secs(9)).await;
+            tokio::time::sleep(Duration::from_secs(59)).await;
             let later = held.quick.load(Ordering::SeqCst);
             held.open.add_permits(1);
             eventually("all", || held.quick.load(Ordering::SeqCst) == 100).await;
             println!(
-                "window {window}, isolated {isolated}: {soon} of 100 after 1 s, {later} after 10 s, \
+                "window {window}, isolated {isolated}: {soon} of 100 after 1 s, {later} after 60 s, \
                  all after {:?}",
                 since.elapsed()
             );

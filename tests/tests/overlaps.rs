@@ -136,7 +136,7 @@ async fn a_filter_left_by_an_earlier_version_is_given_up_and_never_eats_the_wind
                 spy.publish(&format!("old/{number}"), "x").await;
             }
             spy.publish("kept", "while down").await;
-            let warned = logs.count(&["WARN", "no handler takes", "old/"]);
+            let warned = logs.count(&["ERROR", "no handler takes", "old/"]);
 
             let after = App::bare(config()).handler::<kept>().state(seen.clone());
             let service = after.start().await.unwrap();
@@ -145,7 +145,7 @@ async fn a_filter_left_by_an_earlier_version_is_given_up_and_never_eats_the_wind
             })
             .await;
             assert_eq!(seen.all().len(), 1, "the old handler is gone");
-            let lines = logs.count(&["WARN", "no handler takes", "old/"]) - warned;
+            let lines = logs.count(&["ERROR", "no handler takes", "old/"]) - warned;
             assert!((1..=10).contains(&lines), "{lines}");
 
             if !broker.claims(Feature::UnsubscribesFromEarlier) {

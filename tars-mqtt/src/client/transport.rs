@@ -57,7 +57,8 @@ impl Transport {
     }
 
     /// All packets that go in and out from now on. A receiver that falls more than 1,024 packets
-    /// behind loses the oldest.
+    /// behind loses the oldest; to one that is more than 16 behind, payloads over 64 KiB are shown
+    /// cut to that.
     #[must_use]
     pub fn watch(&self) -> broadcast::Receiver<Traffic> {
         self.tap.watch()

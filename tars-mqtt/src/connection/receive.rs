@@ -145,11 +145,13 @@ impl Task {
             return;
         }
         if let Some(suppressed) = self.unexpected.allow() {
-            tracing::warn!(
+            tracing::error!(
                 topic = &*quoted(topic),
                 suppressed,
-                "a message came that no handler takes; it is acknowledged, and what an earlier \
-                 version of this service may have subscribed to is unsubscribed"
+                "a message came that no handler takes, and is acknowledged: an earlier version of \
+                 this service had most likely subscribed to it. Those filters are unsubscribed. If \
+                 it was a handler with a `group`, the group's messages go on being sent here until \
+                 this client id connects once with MQTT_CLEAN_SESSION=true"
             );
         }
         self.subscriptions.drop_leftovers(topic);

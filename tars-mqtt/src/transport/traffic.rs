@@ -1,10 +1,16 @@
 use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use rumqttc::Packet;
 use tokio::sync::broadcast;
 
 /// Packets remembered for a watcher that falls behind.
 const REMEMBERED: usize = 1024;
+
+/// From so many packets that somebody has not looked at, payloads larger than this are cut, so that
+/// the number of packets bounds the memory that they take.
+const BEHIND: usize = 16;
+const CUT: usize = 64 * 1024;
 
 /// Which way a packet went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +73,16 @@ pub(crate) fn filters(packet: &Packet) -> impl Iterator<Item = String> {
     filters.iter().map(|filter| filter.path.clone())
 }
 
+/// The packet with at most so much of its payload, in memory of its own.
+fn cut(mut traffic: Traffic) -> Traffic {
+    if let Packet::Publish(publish) = &mut traffic.packet
+        && publish.payload.len() > CUT
+    {
+        publish.payload = Bytes::copy_from_slice(&publish.payload[..CUT]);
+    }
+    traffic
+}
+
 /// Those who watch. A trait, so that programs in which nobody does are built without what it takes.
 trait Audience: Send + Sync {
     fn is_there(&self) -> bool;
@@ -80,6 +96,7 @@ impl Audience for broadcast::Sender<Traffic> {
     }
 
     fn show(&self, traffic: Traffic) {
+        let traffic = if self.len() < BEHIND { traffic } else { cut(traffic) };
         // Nobody listening any more is no fault.
         let _ = self.send(traffic);
     }
