@@ -120,19 +120,24 @@ impl Route<'_> {
     pub(super) async fn connect(&mut self) -> Result<TcpStream, ConnectError> {
         let mut attempts = JoinSet::new();
         let mut waiting = self.left.clone().into_iter();
+        // The first one is not waited for, and neither is the one after a failure: a timer takes up
+        // to a millisecond for no time at all.
+        let mut due = true;
         let mut next = Instant::now();
         loop {
-            if attempts.is_empty() && waiting.len() == 0 {
+            if std::mem::take(&mut due)
+                && let Some(address) = waiting.next()
+            {
+                attempts.spawn(attempt(address));
+                next = Instant::now() + STAGGER;
+            }
+            if attempts.is_empty() {
                 return Err(self.give_up());
             }
             tokio::select! {
-                () = sleep_until(next), if waiting.len() > 0 => {
-                    if let Some(address) = waiting.next() {
-                        attempts.spawn(attempt(address));
-                    }
-                    next = Instant::now() + STAGGER;
-                }
+                () = sleep_until(next), if waiting.len() > 0 => due = true,
                 Some(ended) = attempts.join_next() => {
+                    due = true;
                     // None of them panics.
                     let Ok((address, outcome)) = ended else { continue };
                     self.left.retain(|left| *left != address);
@@ -141,10 +146,7 @@ impl Route<'_> {
                             self.current = Some(address);
                             return Ok(stream);
                         }
-                        Err(error) => {
-                            self.failed.push((address, error.to_string()));
-                            next = Instant::now();
-                        }
+                        Err(error) => self.failed.push((address, error.to_string())),
                     }
                 }
             }
