@@ -201,3 +201,39 @@ async fn garbage_in_a_subscription_fills_no_log() {
     })
     .await;
 }
+
+/// Panics over some of what it reads.
+#[derive(Debug, Event)]
+struct Fragile(String);
+
+impl<'de> Deserialize<'de> for Fragile {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Plain {
+            text: String,
+        }
+        let Plain { text } = Plain::deserialize(from)?;
+        assert_ne!(text, "panic", "it cannot be read");
+        Ok(Self(text))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_panics_when_it_is_read_ends_no_stream() {
+    on_each_broker(|broker| async move {
+        let logs = Logs::of_this_process();
+        let client = Client::connect(broker.config("client")).await.unwrap();
+        let mut events = client.subscribe::<Fragile>("fragile").await.unwrap();
+        let spy = Spy::on(broker.port(), &[]).await;
+        for text in ["panic", "fine"] {
+            let data = format!(r#"{{"text":"{text}"}}"#);
+            spy.publish("fragile", envelope("fragile", "1", &data)).await;
+        }
+        let next = within("the one that can be read", events.next()).await.unwrap();
+        assert_eq!(next.data.0, "fine");
+        assert!(logs.contain(&["reading it panicked: ", "it cannot be read"]));
+        drop(events);
+        client.shutdown().await.unwrap();
+    })
+    .await;
+}
