@@ -67,8 +67,8 @@ impl<'w> Run<'w> {
         if span.is_disabled() {
             call.await
         } else {
-            span.record("topic", tracing::field::display(quoted(self.context.topic())));
-            span.record("id", tracing::field::display(quoted(self.context.id())));
+            span.record("topic", quoted(self.context.topic()).to_string().as_str());
+            span.record("id", quoted(self.context.id()).to_string().as_str());
             call.instrument(span).await
         }
     }
