@@ -1,6 +1,6 @@
 use std::fmt;
 
-use crate::text::{Unwanted, unwanted};
+use crate::text::{Unwanted, look};
 use crate::{MAX_LEN, PatternError, TopicNameError};
 
 /// How much of a topic a wildcard takes.
@@ -98,7 +98,7 @@ impl Pattern {
         if text.len() > MAX_LEN {
             return Err(PatternError::TooLong(text.len()));
         }
-        match unwanted(text) {
+        match look(text).0 {
             None => {}
             Some(Unwanted::Nul) => return Err(PatternError::Nul),
             Some(Unwanted::Character(found)) => return Err(PatternError::Character(found)),
@@ -178,17 +178,18 @@ pub fn check_topic_name(name: &str) -> Result<(), TopicNameError> {
     if name.len() > MAX_LEN {
         return Err(TopicNameError::TooLong(name.len()));
     }
-    match unwanted(name) {
+    let (unwanted, is_wild) = look(name);
+    match unwanted {
         None => {}
         Some(Unwanted::Nul) => return Err(TopicNameError::Nul),
         Some(Unwanted::Character(found)) => return Err(TopicNameError::Character(found)),
         Some(Unwanted::Levels(levels)) => return Err(TopicNameError::TooManyLevels(levels)),
     }
-    match name.bytes().find(|byte| matches!(byte, b'+' | b'#')) {
-        Some(b'+') => Err(TopicNameError::Wildcard('+')),
-        Some(_) => Err(TopicNameError::Wildcard('#')),
-        None => Ok(()),
+    if is_wild && let Some(wildcard) = name.chars().find(|character| matches!(character, '+' | '#'))
+    {
+        return Err(TopicNameError::Wildcard(wildcard));
     }
+    Ok(())
 }
 
 #[cfg(test)]
