@@ -5,7 +5,8 @@
 //! soak [--seconds N] [--seed N]      # or SOAK_SECONDS, SOAK_SEED
 //! ```
 //!
-//! `SOAK_BROKER_LOG` names a file into which mosquitto writes all that it does.
+//! `SOAK_BROKER_LOG` names a file into which mosquitto writes all that it does, and `SOAK_BROKER` is
+//! another line of its configuration.
 //!
 //! Numbered messages at QoS 1 and 2 go from a client over a broker to a service, which answers each at
 //! the same level. Client and service reach the broker over a relay each. Lost is what was delivered to
@@ -49,7 +50,8 @@ async fn main() -> ExitCode {
     // What the broker has to say about it, where somebody wants to read that.
     let log = std::env::var("SOAK_BROKER_LOG").unwrap_or_default();
     let log = if log.is_empty() { log } else { format!("log_dest file {log}\nlog_type all\n") };
-    let broker = Mosquitto::start_with(&format!("{BROKER}{log}")).await;
+    let more = std::env::var("SOAK_BROKER").unwrap_or_default();
+    let broker = Mosquitto::start_with(&format!("{BROKER}{log}{more}\n")).await;
     let Some(broker) = broker else { return ExitCode::FAILURE };
     let to_service = Relay::to(broker.port()).await;
     let to_client = Relay::to(broker.port()).await;
