@@ -154,7 +154,6 @@ impl Ledger {
             sum.sent += 1;
             sum.delivered += u64::from(message.delivered.is_some());
             sum.answered += u64::from(message.answered.is_some());
-            // While it runs these are those that are under way.
             sum.lost += u64::from(books.is_lost(message));
             sum.excused += u64::from(message.answered.is_none() && books.is_excused(message));
         }
