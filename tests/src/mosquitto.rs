@@ -84,6 +84,13 @@ impl Mosquitto {
         }
     }
 
+    /// Sends it a signal, if it runs: `STOP`, `CONT`.
+    pub fn signal(&self, name: &str) {
+        if let Some(process) = &self.process {
+            signal(process.id(), name);
+        }
+    }
+
     /// Ends it at once, with SIGKILL.
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {

@@ -114,6 +114,11 @@ impl Process {
         eventually(&what, || self.errors().contains(text)).await;
     }
 
+    /// The number that the system knows it by.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends it a signal: `TERM`, `INT`.
     pub fn signal(&self, name: &str) {
         signal(self.child.id(), name);

@@ -12,8 +12,12 @@ use crate::message::Message;
 use crate::router::Router;
 
 /// How long reading waits for a full queue, before it looks whether its handler keeps up. On a busy
-/// machine a handler's thread may not run for some hundred milliseconds, through no fault of its own.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// machine a handler's thread may not run for some tens of milliseconds, through no fault of its own.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// How often it looks before a handler counts as slow that has done nothing at all: rather than being
+/// slow, its thread has not run.
+const IDLE_LOOKS: u8 = 5;
 
 /// Messages that a handler must take from its full queue meanwhile, in order not to count as slow.
 const PROGRESS: usize = 64;
@@ -54,6 +58,10 @@ struct Target {
     slow: bool,
     /// Messages that waited when reading began to wait.
     waiting: usize,
+    /// Messages that waited or were being handled when it was last looked, and how often they were as
+    /// many as before.
+    load: usize,
+    idle_looks: u8,
     drops: LogLimit,
 }
 
@@ -122,6 +130,8 @@ impl Targets {
             staged: Vec::new(),
             slow: false,
             waiting: 0,
+            load: 0,
+            idle_looks: 0,
             drops: LogLimit::default(),
         };
         match self.all.get_mut(index) {
@@ -247,9 +257,16 @@ impl Targets {
                 target.room = target.queue.capacity() - target.queue.capacity() / 2;
                 return false;
             };
-            target.slow = looks && waiting + PROGRESS > target.waiting;
+            if begins {
+                target.idle_looks = 0;
+            }
+            let load = target.queue.load();
+            let is_idle = looks && load == target.load;
+            target.idle_looks += u8::from(is_idle);
+            let is_given_up = !is_idle || target.idle_looks >= IDLE_LOOKS;
+            target.slow = looks && is_given_up && waiting + PROGRESS > target.waiting;
             if begins || looks {
-                target.waiting = waiting;
+                (target.waiting, target.load) = (waiting, load);
             }
             !target.slow
         });
