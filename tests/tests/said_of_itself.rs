@@ -81,7 +81,7 @@ async fn while_a_filter_is_refused_a_service_is_not_well_whatever_it_says() {
     drop(connection);
     connection = server.connected(false).await;
     granted(&mut connection, SUCCESS).await;
-    assert_eq!(health(&mut connection).await.0, true);
+    assert!(health(&mut connection).await.0);
     eventually("it is connected", || *client.state().borrow() == ConnectionState::Connected).await;
 }
 

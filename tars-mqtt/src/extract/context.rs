@@ -208,7 +208,7 @@ impl Context {
                 {
                     tracing::debug!(
                         handler = self.scope.spec.name,
-                        id = %quoted(self.id()),
+                        id = &*quoted(self.id()),
                         suppressed,
                         "a QoS 0 reply was dropped: there is no connection"
                     );

@@ -136,7 +136,7 @@ async fn bury(worker: &Worker, context: &Context, failure: &Told, attempts: u32)
             topic = &*quoted(context.topic()),
             id = &*quoted(context.id()),
             dead_letter = letters,
-            error = %quoted(&error.to_string()),
+            error = &*quoted(&error.to_string()),
             suppressed,
             "a message could not be sent to the dead letters and is lost"
         );
