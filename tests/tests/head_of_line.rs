@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
 
 use rumqttc::Packet;
 use tars_mqtt::prelude::*;
@@ -32,12 +31,6 @@ async fn apart(State(held): State<Held>) -> Finished {
     held.begun.fetch_add(1, Ordering::SeqCst);
     held.open.acquire().await.unwrap().forget();
     Finished {}
-}
-
-#[subscribe("slow", timeout = "off")]
-async fn among_others(State(held): State<Held>) {
-    held.begun.fetch_add(1, Ordering::SeqCst);
-    held.open.acquire().await.unwrap().forget();
 }
 
 #[subscribe("quick")]
@@ -137,41 +130,4 @@ async fn a_connection_of_a_handler_that_is_refused_at_start_is_an_error() {
     }
     let outcome = within("the refusal", starting).await.unwrap();
     assert!(matches!(outcome, Err(Error::Refused(_))), "{outcome:?}");
-}
-
-/// Writes the figures of `docs/delivery.md`: how many of 100 messages to another handler are handled
-/// while one message is held, by how it is held and by the broker's window.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "measures for five minutes; run it alone"]
-async fn figures() {
-    for window in [20, 200] {
-        for isolated in [false, true] {
-            let settings = format!("allow_anonymous true\nmax_inflight_messages {window}\n");
-            let Some(broker) = Mosquitto::start_with(&settings).await else { return };
-            let held = Held::new();
-            let config = Config::new(broker.url(), unique_id("figures")).unwrap();
-            let app = App::bare(config).handler::<quick>().state(held.clone());
-            let app = if isolated { app.handler::<apart>() } else { app.handler::<among_others>() };
-            let service = app.start().await.unwrap();
-            let spy = Spy::on(broker.port(), &[]).await;
-            spy.publish("slow", "x").await;
-            eventually("it is held", || held.begun.load(Ordering::SeqCst) == 1).await;
-            let since = Instant::now();
-            for _ in 0..100 {
-                spy.publish("quick", "x").await;
-            }
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            let soon = held.quick.load(Ordering::SeqCst);
-            tokio::time::sleep(Duration::from_secs(59)).await;
-            let later = held.quick.load(Ordering::SeqCst);
-            held.open.add_permits(1);
-            eventually("all", || held.quick.load(Ordering::SeqCst) == 100).await;
-            println!(
-                "window {window}, isolated {isolated}: {soon} of 100 after 1 s, {later} after 60 s, \
-                 all after {:?}",
-                since.elapsed()
-            );
-            service.stop().await.unwrap();
-        }
-    }
 }

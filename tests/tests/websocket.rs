@@ -109,7 +109,7 @@ async fn a_message_over_the_limit_is_refused_and_acknowledged_over_websocket_too
     broker.publish(9, 1000, 7).await;
     assert_eq!(broker.acknowledged().await, 9);
     assert_eq!(within("the small one", seen.recv()).await, Some(1000));
-    assert_eq!(logs.count(&["WARN", "topic=bytes", "MQTT_MAX_PACKET_SIZE"]), 3);
+    assert_eq!(logs.count(&["WARN", "topic=\"bytes\"", "MQTT_MAX_PACKET_SIZE"]), 3);
     assert_eq!(logs.count(&["the connection is lost"]), 0);
     drop(service);
 }
