@@ -175,6 +175,7 @@ impl Task {
     pub(crate) fn depend_on(&mut self, client: &Client, other: &mut Self) {
         self.others.push(client.0.state.clone());
         other.observer = Some(self.wake.clone());
+        other.wake.join(&self.wake);
     }
 
     /// Whether the other connections of the service are good.

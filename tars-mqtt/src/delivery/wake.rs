@@ -1,5 +1,6 @@
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use tokio::sync::Notify;
 
@@ -16,6 +17,11 @@ pub(crate) struct Wake {
     notify: Notify,
     /// Some handler has woken it in vain, so far.
     owed: AtomicBool,
+    /// The first connection of the same service: its handlers hold this one back too.
+    first: OnceLock<Arc<Wake>>,
+    /// Of the first connection: the others.
+    others: Mutex<Vec<Weak<Wake>>>,
+    has_others: AtomicBool,
 }
 
 thread_local! {
@@ -24,8 +30,31 @@ thread_local! {
 }
 
 impl Wake {
+    /// What all connections of a service have in common.
     fn key(&self) -> usize {
-        std::ptr::from_ref(self).addr()
+        let first = self.first.get().map_or(self, |first| first);
+        std::ptr::from_ref(first).addr()
+    }
+
+    /// Makes this one of another connection of the same service.
+    pub(crate) fn join(self: &Arc<Self>, first: &Arc<Self>) {
+        if self.first.set(first.clone()).is_ok() {
+            let mut others = first.others.lock().unwrap_or_else(PoisonError::into_inner);
+            others.push(Arc::downgrade(self));
+            first.has_others.store(true, Ordering::Release);
+        }
+    }
+
+    fn wake_others(&self) {
+        if !self.has_others.load(Ordering::Acquire) {
+            return;
+        }
+        let others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        for other in others.iter().filter_map(Weak::upgrade) {
+            if other.owed.swap(false, Ordering::Acquire) {
+                other.notify.notify_one();
+            }
+        }
     }
 
     pub(crate) fn wake(&self) {
@@ -60,6 +89,7 @@ impl Wake {
             POLLING.set((self.key(), false));
             self.owed.store(false, Ordering::Relaxed);
             self.notify.notify_one();
+            self.wake_others();
         }
     }
 
@@ -70,6 +100,7 @@ impl Wake {
         if owed {
             self.notify.notify_one();
         }
+        self.wake_others();
         owed
     }
 
@@ -95,5 +126,35 @@ impl Drop for End<'_> {
     fn drop(&mut self) {
         self.wake.wake_if_owed();
         POLLING.set(self.outer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future as _;
+    use std::task::{Context, Waker};
+
+    use super::*;
+
+    fn is_woken(wake: &Wake) -> bool {
+        let mut woken = Box::pin(wake.woken());
+        woken.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+
+    #[test]
+    fn a_handler_holds_back_every_connection_of_its_service_until_it_waits() {
+        let (first, second) = (Arc::<Wake>::default(), Arc::<Wake>::default());
+        second.join(&first);
+        let (ours, theirs) = (first.clone(), second.clone());
+        let task: BoxFuture<()> = Box::pin(async move {
+            theirs.wake();
+            assert!(!is_woken(&theirs) && !is_woken(&ours));
+        });
+        let mut polled = Box::pin(first.holding_back(task));
+        assert!(polled.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
+        assert!(is_woken(&first) && is_woken(&second));
+        assert!(!is_woken(&second));
+        second.wake();
+        assert!(is_woken(&second), "outside of handlers nothing is held back");
     }
 }
