@@ -138,6 +138,27 @@ async fn what_was_given_up_frees_its_place_and_keeps_its_identifier() {
 }
 
 #[tokio::test]
+async fn however_many_were_given_up_others_go_out_and_identifiers_do_not_run_out() {
+    let mut bench = Bench::new(config());
+    for _ in 0..MAX_GIVEN_UP / 256 {
+        assert!(!bench.outgoing.is_clogged());
+        for _ in 0..256 {
+            bench.publish("late", QoS::AtLeastOnce, Some(Duration::from_secs(1))).await;
+        }
+        bench.publish("other", QoS::AtLeastOnce, Some(Duration::from_secs(9))).await;
+        assert_eq!(bench.written().len(), 256);
+        bench.now += Duration::from_secs(1);
+        assert_eq!(bench.outgoing.expire(&mut bench.ids, bench.now).len(), 256);
+        assert_eq!(bench.written(), ["other"]);
+        let id = bench.outgoing.in_flight.back().map(|sent| sent.id).unwrap();
+        bench.outgoing.acknowledged(id, &mut bench.ids);
+    }
+    assert!(bench.outgoing.is_clogged());
+    bench.lost(false);
+    assert!(!bench.outgoing.is_clogged() && bench.outgoing.in_flight.is_empty());
+}
+
+#[tokio::test]
 async fn a_qos_2_message_that_was_given_up_is_released_on_the_next_connection() {
     let mut bench = Bench::new(config());
     bench.publish("late", QoS::ExactlyOnce, Some(Duration::from_secs(1))).await;
