@@ -15,6 +15,9 @@ const PATIENCE: Duration = Duration::from_millis(200);
 /// Requests remembered until the broker sends them.
 const REMEMBERED: usize = 1024;
 
+/// Bytes of them that are remembered. What is beyond is left to the broker.
+const MAX_BYTES: usize = 16 * 1024 * 1024;
+
 /// Requests that a service makes of itself.
 ///
 /// A handler that waits for an answer of another handler of its service waits for a message that has
@@ -24,6 +27,8 @@ const REMEMBERED: usize = 1024;
 #[derive(Debug, Default)]
 pub(super) struct OwnRequests {
     all: VecDeque<OwnRequest>,
+    /// Of the messages that wait there.
+    bytes: usize,
     hasher: RandomState,
 }
 
@@ -31,6 +36,15 @@ pub(super) struct OwnRequests {
 struct OwnRequest {
     hash: u64,
     state: State,
+}
+
+impl OwnRequest {
+    fn cost(&self) -> usize {
+        match &self.state {
+            State::Waiting { message, .. } => message.cost(),
+            State::HandedOver(_) => 0,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -53,9 +67,15 @@ pub(super) enum Came {
 impl OwnRequests {
     /// A request goes out to a handler of this service.
     pub(super) fn add(&mut self, message: Message, now: Instant) {
-        if self.all.len() >= REMEMBERED {
-            self.all.pop_front();
+        if self.all.len() >= REMEMBERED
+            && let Some(oldest) = self.all.pop_front()
+        {
+            self.bytes -= oldest.cost();
         }
+        if self.bytes + message.cost() > MAX_BYTES {
+            return;
+        }
+        self.bytes += message.cost();
         let hash = self.hash(&message);
         self.all.push_back(OwnRequest { hash, state: State::Waiting { message, since: now } });
     }
@@ -71,7 +91,9 @@ impl OwnRequests {
         }
         let hash = self.hash(message);
         let at = self.all.iter().position(|own| own.hash == hash);
-        match at.and_then(|at| self.all.remove(at)) {
+        let own = at.and_then(|at| self.all.remove(at));
+        self.bytes -= own.as_ref().map_or(0, OwnRequest::cost);
+        match own {
             Some(OwnRequest { state: State::HandedOver(ticket), .. }) => Came::HandedOver(ticket),
             _ => Came::New,
         }
@@ -90,6 +112,7 @@ impl OwnRequests {
 
     pub(super) fn handed_over(&mut self, index: usize, ticket: Option<Arc<Ticket>>) {
         if let Some(own) = self.all.get_mut(index) {
+            self.bytes -= own.cost();
             own.state = State::HandedOver(ticket);
         }
     }
@@ -144,5 +167,25 @@ mod tests {
             own.add(message(&index.to_string()), now);
         }
         assert_eq!(own.all.len(), REMEMBERED);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_more_bytes_are_remembered_than_there_is_room_for() {
+        let (mut own, now) = (OwnRequests::default(), Instant::now());
+        let large = message(&"x".repeat(1024 * 1024));
+        for _ in 0..3 {
+            for _ in 0..100 {
+                own.add(large.clone(), now);
+            }
+            let due = own.due(now + PATIENCE);
+            assert_eq!(due.len(), 15, "what fits into 16 MiB");
+            for (index, _) in due {
+                own.handed_over(index, None);
+            }
+            assert_eq!(own.bytes, 0);
+            while matches!(own.came(&large), Came::HandedOver(None)) {}
+        }
+        own.add(large.clone(), now);
+        assert!(matches!(own.came(&large), Came::New) && own.bytes == 0);
     }
 }
