@@ -66,7 +66,22 @@ impl Bench {
 }
 
 fn config() -> Config {
-    Config::new("mqtt://localhost", "outgoing").unwrap()
+    Config::new("mqtt://localhost", "outgoing").unwrap().max_in_flight_qos2(10)
+}
+
+#[tokio::test]
+async fn qos_2_goes_out_one_after_the_other_unless_the_broker_is_known_to_take_more() {
+    let mut bench = Bench::new(Config::new("mqtt://localhost", "outgoing").unwrap());
+    for index in 0..3 {
+        bench.publish(&index.to_string(), QoS::ExactlyOnce, None).await;
+    }
+    assert_eq!(bench.written(), ["0"]);
+    bench.outgoing.received(1, &mut bench.link);
+    assert_eq!(bench.written(), ["PUBREL 1"]);
+    bench.lost(false);
+    assert_eq!(bench.written(), ["PUBREL 1"], "also when the session goes on");
+    bench.outgoing.acknowledged(1, &mut bench.ids);
+    assert_eq!(bench.written(), ["1"]);
 }
 
 #[tokio::test]
