@@ -76,6 +76,33 @@ async fn a_handler_that_ends_its_service_is_done_with_its_message() {
     .await;
 }
 
+#[subscribe("takes/long")]
+async fn takes_long(State(calls): State<Calls>) {
+    calls.0.lock().unwrap().push("begun".to_owned());
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    calls.0.lock().unwrap().push("finished".to_owned());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_that_is_given_up_goes_on_without_whoever_waited() {
+    on_each_broker(|broker| async move {
+        let spy = Spy::on(broker.port(), &[]).await;
+        let calls = Calls::default();
+        let app = App::bare(broker.config("given-up")).handler::<takes_long>();
+        let running = app.state(calls.clone()).start().await.unwrap();
+        let client = running.client();
+        spy.publish("takes/long", "").await;
+        eventually("the handler begins", || !calls.0.lock().unwrap().is_empty()).await;
+        let stopping = tokio::time::timeout(Duration::from_millis(20), running.stop()).await;
+        assert!(stopping.is_err());
+        let mut state = client.state();
+        let stopped = state.wait_for(|state| *state == ConnectionState::Stopped);
+        within("the end", stopped).await.unwrap();
+        assert_eq!(*calls.0.lock().unwrap(), ["begun", "finished"]);
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn run_returns_when_a_handler_has_ended_its_service() {
     on_each_broker(|broker| async move {

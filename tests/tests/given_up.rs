@@ -112,6 +112,28 @@ async fn a_subscription_given_up_at_any_moment_holds_no_acknowledgement() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_request_whose_answers_the_broker_does_not_let_be_heard_holds_up_no_other() {
+    let server = ScriptedServer::start().await;
+    let (client, mut connection) = connect(&server).await;
+    let asking = client.clone();
+    let stuck =
+        tokio::spawn(async move { asking.request::<_, Other>(&Ask { number: 1 }).await.map(drop) });
+    // Not answered.
+    let Some(Packet::Subscribe(_)) = connection.next().await else { panic!() };
+    let asking = client.clone();
+    let answered =
+        tokio::spawn(async move { asking.request::<_, Answer>(&Ask { number: 2 }).await });
+    connection.subscribe().await;
+    let request = connection.publish().await;
+    let id = json(&request)["id"].as_str().unwrap().to_owned();
+    connection.deliver("answer", &envelope("answer", &id, r#"{"number":2}"#), 1, false).await;
+    let answer = within("the answer", answered).await.unwrap().unwrap();
+    assert_eq!(answer.data.number, 2);
+    assert!(!stuck.is_finished());
+    stuck.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_subscription_that_nobody_reads_lets_others_go_on_after_a_while() {
     on_each_broker(|broker| async move {
         let service = App::bare(broker.config("idle")).handler::<other>().start().await.unwrap();

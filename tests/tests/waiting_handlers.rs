@@ -86,6 +86,59 @@ async fn a_service_whose_handler_asks_another_of_its_own_needs_no_window() {
     }
 }
 
+#[subscribe(group = "answerers")]
+async fn answer_in_a_group(ask: Ask) -> Answer {
+    Answer { number: ask.number }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_whose_handler_asks_a_group_that_it_belongs_to_needs_no_window() {
+    let settings = "allow_anonymous true\nmax_inflight_messages 2\n";
+    let Some(broker) = Mosquitto::start_with(settings).await else { return };
+    let mut spy = Spy::on(broker.port(), &["done"]).await;
+    let config = Config::new(broker.url(), unique_id("member")).unwrap();
+    let app = App::bare(config).handler::<job>().handler::<answer_in_a_group>();
+    let service = app.start().await.unwrap();
+    for number in 0..4 {
+        spy.publish("job", message(number)).await;
+    }
+    within("all of them", all_done(&mut spy, 4)).await;
+    service.stop().await.unwrap();
+}
+
+/// Hears the answer on a stream of its own.
+#[subscribe("streamed/job")]
+async fn job_with_a_stream(number: String, client: Client) -> anyhow::Result<Done> {
+    let number = number.parse()?;
+    let mut answers = client.subscribe::<Answer>("answer").await?;
+    client.publish(&Ask { number }).await?;
+    while let Some(answer) = answers.next().await {
+        if answer.data.number == number {
+            break;
+        }
+    }
+    Ok(Done { number })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_a_handler_opens_needs_no_window() {
+    for window in [1, 20] {
+        let settings = format!("allow_anonymous true\nmax_inflight_messages {window}\n");
+        let Some(broker) = Mosquitto::start_with(&settings).await else { return };
+        let config = |name| Config::new(broker.url(), unique_id(name)).unwrap();
+        let asked = App::bare(config("asked")).handler::<answer>().start().await.unwrap();
+        let mut spy = Spy::on(broker.port(), &["done"]).await;
+        let app = App::bare(config("streams")).handler::<job_with_a_stream>();
+        let service = app.start().await.unwrap();
+        for number in 0..40 {
+            spy.publish("streamed/job", number.to_string()).await;
+        }
+        within("all of them", all_done(&mut spy, 40)).await;
+        service.stop().await.unwrap();
+        asked.stop().await.unwrap();
+    }
+}
+
 #[subscribe("slow/job")]
 async fn slow_answer(client: Client) -> Result<Done, tars_mqtt::Error> {
     let answer: Envelope<Answer> = client.request(&Ask { number: 7 }).await?;

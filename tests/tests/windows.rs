@@ -38,6 +38,25 @@ async fn a_thousand_messages_at_qos_2_arrive_once_at_mosquitto_as_it_comes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn messages_at_qos_2_arrive_once_however_few_the_broker_takes_at_once() {
+    for window in [1, 2, 5, 9] {
+        let settings = format!("allow_anonymous true\nmax_inflight_messages {window}\n");
+        let Some(broker) = Mosquitto::start_with(&settings).await else { return };
+        let mut spy = Spy::on(broker.port(), &["exactly"]).await;
+        let config = Config::new(broker.url(), unique_id("few")).unwrap();
+        let client = Client::connect(config).await.unwrap();
+        for number in 0..100_u32 {
+            send(&client, "exactly", number.to_string().into(), QoS::ExactlyOnce).await;
+        }
+        for number in 0..100_u32 {
+            assert_eq!(spy.next().await.payload, number.to_string(), "window {window}");
+        }
+        client.shutdown().await.unwrap();
+        assert!(spy.rest().is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_broker_never_acknowledges_lets_others_out() {
     for limit in [None, Some(Duration::from_secs(1))] {
         let server = ScriptedServer::start().await;

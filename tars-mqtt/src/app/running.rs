@@ -93,19 +93,22 @@ impl Running {
     ///
     /// [`Error::Timeout`] when messages had to be left unsent.
     pub async fn stop(mut self) -> Result<()> {
-        match self.0.take() {
-            // A handler that says so is not waited for by itself.
-            Some(service) if service.client.wake().is_polling() => {
-                drop(crate::task::spawn(Box::pin(async move {
-                    if let Err(error) = service.stop().await {
-                        tracing::warn!(%error, "the service did not stop in order");
-                    }
-                })));
-                Ok(())
+        let Some(service) = self.0.take() else { return Ok(()) };
+        let is_handler = service.client.wake().is_polling();
+        let (done, stopped) = oneshot::channel();
+        // In a task of its own: whoever gives up waiting must not leave a service behind that has
+        // stopped to take messages and stays connected.
+        drop(crate::task::spawn(Box::pin(async move {
+            let outcome = service.stop().await;
+            if let Err(Err(error)) = done.send(outcome) {
+                tracing::warn!(%error, "the service did not stop in order");
             }
-            Some(service) => service.stop().await,
-            None => Ok(()),
+        })));
+        // A handler that says so is not waited for by itself.
+        if is_handler {
+            return Ok(());
         }
+        stopped.await.unwrap_or(Err(Error::Stopped))
     }
 }
 

@@ -104,11 +104,16 @@ impl Answers {
     /// Those who wait for answers of a kind. Answers are subscribed to once, with the first
     /// request, and listened for as long as the client lives.
     pub(super) async fn of<A: Event>(client: &Client) -> Result<Arc<Self>> {
-        let mut all = client.0.answers.lock().await;
         let kind = (A::TOPIC, A::QOS.level());
-        if let Some(answers) = all.get(&kind) {
-            return Ok(answers.clone());
-        }
+        let place = {
+            let mut all = client.0.answers.lock().unwrap_or_else(PoisonError::into_inner);
+            all.entry(kind).or_default().clone()
+        };
+        // Whoever waits for the broker here holds up those alone who want answers of the same kind.
+        place.get_or_try_init(|| Self::subscribe::<A>(client)).await.cloned()
+    }
+
+    async fn subscribe<A: Event>(client: &Client) -> Result<Arc<Self>> {
         let filter = Pattern::parse(A::TOPIC)
             .map_err(|reason| Error::Filter { filter: A::TOPIC.to_owned(), reason })?
             .filter();
@@ -117,7 +122,6 @@ impl Answers {
         let qos = if client.0.has_handlers { QoS::AtMostOnce } else { A::QOS };
         let messages = Messages::open(client, &filter, qos, false).await?;
         let answers = Arc::new(Self::default());
-        all.insert(kind, answers.clone());
         crate::task::spawn(Box::pin(listen(messages.detach(), answers.clone())));
         Ok(answers)
     }

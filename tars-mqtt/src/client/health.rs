@@ -7,7 +7,8 @@ use crate::{Error, Result};
 /// What is said here is published as soon as the service is connected and all its subscriptions are
 /// granted; of what is said before that, the last. Trouble stays until something else is said: after
 /// an outage it is published again. While the broker refuses a subscription, nothing is published as
-/// well. Nothing is published while health is off (`MQTT_ENABLE_HEALTH`).
+/// well. Nothing is published while health is off (`MQTT_ENABLE_HEALTH`). A text is cut after 4 KiB, or
+/// before where packets must be small.
 #[derive(Clone, Copy, Debug)]
 pub struct Health<'a>(&'a Client);
 

@@ -170,6 +170,11 @@ impl Client {
     /// [`subscription`](Self::subscription) and
     /// [`ack_on_receive`](SubscriptionBuilder::ack_on_receive).
     ///
+    /// **In a handler the subscription is made at QoS 0**, like that for the answers to a
+    /// [`request`](Self::request): at QoS 1 what the handler waits for would take a place in the
+    /// broker's window, which may be full of messages that wait for the handler. In a task that a
+    /// handler starts and waits for, ask for it: `subscription(…).qos(QoS::AtMostOnce)`.
+    ///
     /// # Errors
     ///
     /// [`Error::Filter`] when MQTT forbids the filter, [`Error::SubscriptionRefused`] when the

@@ -98,9 +98,11 @@ where
     let wanted = Wanted { from: source, request: (Q::TYPE, client.config().source_name().into()) };
     let (_place, answer) = answers.wait::<A>(&id, wanted, passed_over);
     let publish = client.event(event).correlate(&*id).encoded()?;
+    let waits = Arc::new(());
     if client.0.has_handlers {
         // One of them may be whom this asks.
-        let own = Box::new(Command::OwnRequest(publish.as_message()));
+        let (message, wanted) = (publish.as_message(), Arc::downgrade(&waits));
+        let own = Box::new(Command::OwnRequest { message, wanted });
         client.0.commands.send(own).map_err(|_| Error::Stopped)?;
     }
     let _ = client.send(publish).await?;

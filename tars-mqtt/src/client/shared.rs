@@ -1,8 +1,8 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OnceCell, mpsc, watch};
 
 use super::answers::Answers;
 use crate::app::Ending;
@@ -29,6 +29,10 @@ pub(crate) struct Shared {
     pub(crate) streams: AtomicU64,
     /// How the service ends that this is the client of.
     pub(crate) ending: OnceLock<Arc<Ending>>,
-    /// Who waits for an answer, by the topic answers come on and its quality of service.
-    pub(crate) answers: tokio::sync::Mutex<HashMap<(&'static str, u8), Arc<Answers>>>,
+    /// Who waits for an answer.
+    pub(crate) answers: AnswersByKind,
 }
+
+/// Those who wait for answers, by the topic answers come on and its quality of service. A place is
+/// empty while the broker has not agreed to the subscription.
+pub(crate) type AnswersByKind = Mutex<HashMap<(&'static str, u8), Arc<OnceCell<Arc<Answers>>>>>;

@@ -84,19 +84,19 @@ impl Drop for Messages {
 pub struct SubscriptionBuilder<'a, E> {
     client: &'a Client,
     filter: String,
-    qos: QoS,
+    qos: Option<QoS>,
     ack_on_receive: bool,
     event: PhantomData<fn() -> E>,
 }
 
 impl<'a, E: Event + DeserializeOwned> SubscriptionBuilder<'a, E> {
     pub(super) fn new(client: &'a Client, filter: String) -> Self {
-        Self { client, filter, qos: E::QOS, ack_on_receive: false, event: PhantomData }
+        Self { client, filter, qos: None, ack_on_receive: false, event: PhantomData }
     }
 
-    /// Another quality of service than the event's own.
+    /// Another quality of service than the event's own, or in a handler than 0.
     pub fn qos(mut self, qos: QoS) -> Self {
-        self.qos = qos;
+        self.qos = Some(qos);
         self
     }
 
@@ -114,8 +114,12 @@ impl<'a, E: Event + DeserializeOwned> SubscriptionBuilder<'a, E> {
     ///
     /// As [`Client::subscribe`].
     pub async fn open(self) -> Result<Subscription<E>> {
-        let messages =
-            Messages::open(self.client, &self.filter, self.qos, self.ack_on_receive).await?;
+        // What a handler waits for must not wait behind the messages that handlers hold: at QoS 0 it
+        // needs no place in the broker's window.
+        let is_in_handler = self.client.wake().is_polling();
+        let own = if is_in_handler { QoS::AtMostOnce } else { E::QOS };
+        let qos = self.qos.unwrap_or(own);
+        let messages = Messages::open(self.client, &self.filter, qos, self.ack_on_receive).await?;
         Ok(Subscription {
             messages,
             waiting: None,

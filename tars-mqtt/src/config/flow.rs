@@ -15,7 +15,7 @@ impl Default for Flow {
     fn default() -> Self {
         Self {
             max_in_flight: 256,
-            max_in_flight_qos2: 10,
+            max_in_flight_qos2: 1,
             max_publish_attempts: 5,
             resubscribe: false,
         }
@@ -64,8 +64,10 @@ impl Config {
     }
 
     /// QoS 2 messages that may be under way to the broker at the same time, from 1 to 4096. Not more
-    /// than the broker takes: MQTT 3.1.1 has no way to refuse one, and mosquitto drops what is beyond
-    /// its `max_inflight_messages` (20) and acknowledges it all the same. Default: 10.
+    /// than the broker takes: MQTT 3.1.1 has no way to say how many that is or to refuse one, and
+    /// mosquitto drops what is beyond its `max_inflight_messages` (20 as it comes) and acknowledges it all
+    /// the same. So one after the other is the only number that loses nothing at any broker; where more
+    /// are known to be taken, more go out in the same time. Default: 1.
     #[must_use]
     pub fn max_in_flight_qos2(mut self, messages: usize) -> Self {
         self.flow.max_in_flight_qos2 = messages;

@@ -35,9 +35,9 @@ impl Task {
                     self.remove(target);
                 }
             }
-            Some(Command::OwnRequest(message)) => {
-                if self.targets.is_for_handlers_alone(message.topic()) {
-                    self.own_requests.add(message, Instant::now());
+            Some(Command::OwnRequest { message, wanted }) => {
+                if let Some(shared) = self.targets.handlers_of(message.topic()) {
+                    self.own_requests.add(message, wanted, shared, Instant::now());
                 }
             }
             Some(Command::Send { packet, done }) => {

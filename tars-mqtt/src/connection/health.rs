@@ -1,11 +1,19 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
+
 use crate::config::Config;
 use crate::delivery::Entry;
 use crate::event::{HealthStatus, Heartbeat, encode, fresh_id, now};
+use crate::text::cut;
 use crate::transport::{LastWill, Publish};
 use crate::{Event as _, QoS};
+
+/// Bytes that a text of a report has at the most, from attempt to attempt until the packet keeps within
+/// its limit. An error may quote whatever somebody else has sent, and a broker that is sent too much
+/// closes the connection.
+const LONGEST: [usize; 4] = [4096, 512, 64, 0];
 
 /// What a service says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,22 +152,41 @@ impl Health {
         Some(Entry::new(Publish::new(topic, payload, QoS::AtLeastOnce, true)))
     }
 
-    fn written(&self, report: &HealthReport) -> Option<(String, bytes::Bytes)> {
+    fn written(&self, report: &HealthReport) -> Option<(String, Bytes)> {
         if !self.config.health_enabled() {
             return None;
         }
+        let topic = format!("system/health/{}", self.config.client_id());
+        let limit = self.config.packet_limit();
+        let mut smallest = None;
+        for longest in LONGEST {
+            let payload = self.encoded(report, longest)?;
+            let publish = Publish::new(topic.clone(), payload.clone(), QoS::AtLeastOnce, true);
+            let fits = publish.check_size(limit).is_ok();
+            smallest = Some(payload);
+            if fits {
+                break;
+            }
+        }
+        smallest.map(|payload| (topic, payload))
+    }
+
+    /// A report with texts of so many bytes at the most.
+    fn encoded(&self, report: &HealthReport, longest: usize) -> Option<Bytes> {
+        let short = |text: &String| match cut(text, longest) {
+            whole if whole.len() == text.len() => text.clone(),
+            part => format!("{part}…"),
+        };
         let status = HealthStatus {
             message_id: fresh_id(),
             ok: report.ok,
-            event: report.event.clone(),
-            err: report.err.clone(),
+            event: report.event.as_ref().map(short),
+            err: report.err.as_ref().map(short),
             timestamp: now(),
         };
-        let payload = encode(&status, &fresh_id(), self.config.source_name());
-        let payload = payload
+        encode(&status, &fresh_id(), self.config.source_name())
             .inspect_err(|error| tracing::error!("health cannot be published: {error}"))
-            .ok()?;
-        Some((format!("system/health/{}", self.config.client_id()), payload))
+            .ok()
     }
 
     pub(super) fn heartbeat(&self) -> Option<Entry> {
@@ -241,5 +268,22 @@ mod tests {
         assert!(said(entry).is_some_and(|(ok, _)| !ok));
         health.connection_lost();
         assert_eq!(said(health.ready()), Some(text(true, "reconnected")));
+    }
+
+    #[test]
+    fn however_much_is_said_the_packet_keeps_within_its_limit() {
+        for limit in [1024, 64 * 1024, 1 << 20] {
+            let config = Config::new("mqtt://localhost", "it").unwrap().health(true);
+            let config = Arc::new(config.max_packet_size(limit));
+            let health = Health::new(config, Arc::default());
+            for text in ["x".repeat(2 << 20), "\u{1}".repeat(5_000), "ü\"".repeat(1_000)] {
+                for report in [failing(&text), ok(&text)] {
+                    let publish = health.entry(&report).unwrap().publish;
+                    assert!(publish.check_size(limit).is_ok(), "{} of {limit}", publish.size());
+                }
+            }
+            let short = said(health.entry(&failing("no database")));
+            assert_eq!(short, Some(text(false, "no database")));
+        }
     }
 }

@@ -22,7 +22,7 @@ mod task;
 mod vitals;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use rumqttc::Packet;
 use tokio::sync::oneshot;
@@ -82,7 +82,11 @@ pub(crate) enum Command {
         stream: u64,
     },
     /// A request is about to be published, which a handler of this service may take.
-    OwnRequest(Message),
+    OwnRequest {
+        message: Message,
+        /// Gone once nobody waits for the answer any more.
+        wanted: Weak<()>,
+    },
     /// Sends a packet past the session, if there is a link.
     Send {
         packet: Packet,

@@ -109,7 +109,7 @@ impl Task {
         if self.own_requests.deadline().is_none_or(|deadline| deadline > now) || self.quiesced {
             return;
         }
-        for (index, message) in self.own_requests.due(now) {
+        for (index, message) in self.own_requests.due(!self.inbox.is_empty(), now) {
             let ticket = match self.targets.hand_on(message, true, false) {
                 Handed::On(ticket) => ticket,
                 Handed::Left | Handed::Unhandled(_) => None,

@@ -142,6 +142,9 @@ impl Task {
         if self.subscriptions.deadline().is_some_and(|deadline| deadline <= now) {
             return lost("the broker did not answer a subscription in time".to_owned());
         }
+        if self.outgoing.is_clogged() {
+            return lost("the broker has not answered thousands of messages".to_owned());
+        }
         if serving.vitals.ping_due(now) {
             self.outgoing.ping(&mut serving.link);
         }

@@ -96,6 +96,13 @@ pub(super) enum Handed {
     Left,
 }
 
+/// Whether messages are shared with other clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shared {
+    Not,
+    WithOthers,
+}
+
 impl Targets {
     pub(super) fn new(wake: Arc<Wake>) -> Self {
         Self {
@@ -283,13 +290,16 @@ impl Targets {
         self.full_since.map(|since| since + PATIENCE)
     }
 
-    /// Whether there are handlers for a topic, all of which get whatever comes on it.
-    pub(super) fn is_for_handlers_alone(&mut self, topic: &str) -> bool {
+    /// Whether there are handlers for a topic, and whether any of them gets only its share of what comes
+    /// on it.
+    pub(super) fn handlers_of(&mut self, topic: &str) -> Option<Shared> {
         let mut found = Vec::new();
         self.router.find(topic, &mut found);
-        let mut targets = found.iter().filter_map(|&index| self.all[index].as_ref());
-        let all = targets.clone().all(|target| target.gets_all);
-        all && targets.any(|target| target.stream.is_none())
+        let targets = || found.iter().filter_map(|&index| self.all[index].as_ref());
+        targets().any(|target| target.stream.is_none()).then(|| {
+            let is_shared = targets().any(|target| !target.gets_all);
+            if is_shared { Shared::WithOthers } else { Shared::Not }
+        })
     }
 
     /// Lets go of a message that the client's streams hold and have not looked at.

@@ -1,4 +1,4 @@
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -130,7 +130,7 @@ impl Task {
             state: state_receiver,
             tap: tap.clone(),
             ending: std::sync::OnceLock::new(),
-            answers: tokio::sync::Mutex::new(HashMap::new()),
+            answers: std::sync::Mutex::default(),
         }));
         let task = Self {
             dialer,

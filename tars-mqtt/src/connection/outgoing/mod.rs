@@ -21,6 +21,10 @@ use crate::{Error, QoS, Result};
 /// Taken from the outbox at once.
 const BATCH: usize = 256;
 
+/// Messages that were given up and never answered, from which on the connection is made anew: each keeps
+/// its identifier until then, and there are not many more.
+const MAX_GIVEN_UP: usize = 8192;
+
 /// Messages on their way to the broker, in the order in which they were accepted.
 #[derive(Debug)]
 pub(super) struct Outgoing {
@@ -28,6 +32,8 @@ pub(super) struct Outgoing {
     in_flight: VecDeque<InFlight>,
     /// How many of those have been sent on this connection.
     sent: usize,
+    /// How many of those were given up, and are known by their identifiers alone.
+    given_up: usize,
     window: Window,
     /// To be sent before anything from the outbox.
     next: VecDeque<Entry>,
@@ -67,6 +73,7 @@ impl Outgoing {
         Self {
             in_flight: VecDeque::new(),
             sent: 0,
+            given_up: 0,
             window: Window::new(config.in_flight_limits()),
             next: VecDeque::new(),
             written: Vec::new(),
@@ -118,7 +125,8 @@ impl Outgoing {
                 }
                 continue;
             }
-            if self.in_flight.len() >= window::MAX_IN_FLIGHT || !self.window.has_room(qos) {
+            let wanted = self.in_flight.len() - self.given_up;
+            if wanted >= window::MAX_IN_FLIGHT || !self.window.has_room(qos) {
                 self.window.blocked(&self.in_flight, link, now);
                 break;
             }
@@ -258,6 +266,7 @@ impl Outgoing {
     fn take(&mut self, id: u16) -> Option<InFlight> {
         let index = self.in_flight.iter().position(|sent| sent.id == id)?;
         let taken = self.in_flight.remove(index)?;
+        self.given_up -= usize::from(taken.entry.is_none());
         if index < self.sent {
             self.sent -= 1;
             self.window.closed(&taken);
@@ -313,6 +322,7 @@ impl Outgoing {
             }
             keep
         });
+        self.given_up = self.in_flight.iter().filter(|sent| sent.entry.is_none()).count();
         let InFlight { id, entry, .. } = condemned?;
         ids.free(id);
         entry
@@ -332,8 +342,16 @@ impl Outgoing {
                 self.next.push_front(entry);
             }
         }
-        self.sent = 0;
+        (self.sent, self.given_up) = (0, 0);
         self.window.reset();
+    }
+
+    /// Whether identifiers run out because the broker has not answered what was given up. On another
+    /// connection those at QoS 1 are free again.
+    pub(super) fn is_clogged(&self) -> bool {
+        let at_qos_1 = |sent: &&InFlight| sent.entry.is_none() && sent.qos == QoS::AtLeastOnce;
+        self.given_up >= MAX_GIVEN_UP
+            && self.in_flight.iter().filter(at_qos_1).count() >= MAX_GIVEN_UP
     }
 
     /// When something is due that is not the end of a message.
@@ -359,6 +377,7 @@ impl Outgoing {
             }
             let counted = sent.counts();
             given_up.extend(sent.entry.take());
+            self.given_up += 1;
             if index < self.sent && counted && !sent.counts() {
                 self.window.freed(sent.qos);
             }

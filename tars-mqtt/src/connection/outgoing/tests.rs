@@ -66,7 +66,22 @@ impl Bench {
 }
 
 fn config() -> Config {
-    Config::new("mqtt://localhost", "outgoing").unwrap()
+    Config::new("mqtt://localhost", "outgoing").unwrap().max_in_flight_qos2(10)
+}
+
+#[tokio::test]
+async fn qos_2_goes_out_one_after_the_other_unless_the_broker_is_known_to_take_more() {
+    let mut bench = Bench::new(Config::new("mqtt://localhost", "outgoing").unwrap());
+    for index in 0..3 {
+        bench.publish(&index.to_string(), QoS::ExactlyOnce, None).await;
+    }
+    assert_eq!(bench.written(), ["0"]);
+    bench.outgoing.received(1, &mut bench.link);
+    assert_eq!(bench.written(), ["PUBREL 1"]);
+    bench.lost(false);
+    assert_eq!(bench.written(), ["PUBREL 1"], "also when the session goes on");
+    bench.outgoing.acknowledged(1, &mut bench.ids);
+    assert_eq!(bench.written(), ["1"]);
 }
 
 #[tokio::test]
@@ -135,6 +150,27 @@ async fn what_was_given_up_frees_its_place_and_keeps_its_identifier() {
     assert_eq!(bench.written(), ["other"]);
     assert_eq!(bench.outgoing.unfinished(), 1);
     assert_eq!(bench.outgoing.in_flight.back().map(|sent| sent.id), Some(257));
+}
+
+#[tokio::test]
+async fn however_many_were_given_up_others_go_out_and_identifiers_do_not_run_out() {
+    let mut bench = Bench::new(config());
+    for _ in 0..MAX_GIVEN_UP / 256 {
+        assert!(!bench.outgoing.is_clogged());
+        for _ in 0..256 {
+            bench.publish("late", QoS::AtLeastOnce, Some(Duration::from_secs(1))).await;
+        }
+        bench.publish("other", QoS::AtLeastOnce, Some(Duration::from_secs(9))).await;
+        assert_eq!(bench.written().len(), 256);
+        bench.now += Duration::from_secs(1);
+        assert_eq!(bench.outgoing.expire(&mut bench.ids, bench.now).len(), 256);
+        assert_eq!(bench.written(), ["other"]);
+        let id = bench.outgoing.in_flight.back().map(|sent| sent.id).unwrap();
+        bench.outgoing.acknowledged(id, &mut bench.ids);
+    }
+    assert!(bench.outgoing.is_clogged());
+    bench.lost(false);
+    assert!(!bench.outgoing.is_clogged() && bench.outgoing.in_flight.is_empty());
 }
 
 #[tokio::test]

@@ -1,3 +1,5 @@
+use tars_mqtt_topic::{MAX_LEVELS, is_unwanted};
+
 /// Levels of a topic up to which all filters that match it are thought of.
 const FEW_LEVELS: usize = 5;
 
@@ -11,8 +13,19 @@ const MANY_BYTES: usize = 1024;
 ///
 /// A broker that kept a session does not say which filters belong to it, and unsubscribing from one
 /// that does not exist does no harm (section 3.10.4). Topics with more levels have too many filters
-/// to try all: of theirs, those with one wildcard; of the longest, a handful.
+/// to try all: of theirs, those with one wildcard; of the longest, a handful. Those that a broker may
+/// close the connection for are left out: it has granted none of them, and the topic is anybody's.
 pub(super) fn candidates(topic: &str) -> Vec<String> {
+    let mut found = conceivable(topic);
+    found.retain(|filter| is_taken(filter));
+    found
+}
+
+fn is_taken(filter: &str) -> bool {
+    filter.split('/').count() <= MAX_LEVELS && !filter.chars().any(is_unwanted)
+}
+
+fn conceivable(topic: &str) -> Vec<String> {
     let levels: Vec<&str> = topic.split('/').take(MANY_LEVELS + 1).collect();
     let mut found = Vec::new();
     if levels.len() > MANY_LEVELS || topic.len() > MANY_BYTES {
@@ -84,6 +97,16 @@ mod tests {
             assert!(all.iter().map(String::len).sum::<usize>() <= 3 * 65_535);
             assert!(all.iter().all(|filter| filter.len() <= 65_535 && matches(filter, &topic)));
         }
+    }
+
+    #[test]
+    fn no_candidate_is_one_that_a_broker_closes_the_connection_for() {
+        for topic in ["a/".repeat(200), "a\u{1}b/c".to_owned(), "c/\u{ffff}".to_owned()] {
+            let all = candidates(&topic);
+            assert!(all.contains(&"#".to_owned()), "{topic}");
+            assert!(all.iter().all(|filter| Pattern::parse(filter).is_ok()), "{all:?}");
+        }
+        assert!(candidates("c/\u{1}").contains(&"c/+".to_owned()));
     }
 
     #[test]

@@ -54,8 +54,8 @@ pub(super) struct Subscriptions {
     /// SUBSCRIBE packets under way, with their filters, in the order in which they went out.
     subscribing: VecDeque<(u16, Vec<String>)>,
     unsubscribing: Vec<u16>,
-    /// When the oldest packet under way should have been answered.
-    deadline: Option<Instant>,
+    /// When each packet under way should be answered, in the order in which they went out.
+    due: VecDeque<(u16, Instant)>,
     batch: BatchLimit,
 }
 
@@ -214,7 +214,7 @@ impl Subscriptions {
             link.subscribe(id, filters);
             subscribed.extend(batch.iter().filter(|filter| !is_shared(filter)).cloned());
             self.subscribing.push_back((id, batch));
-            self.deadline.get_or_insert(now + ANSWER_TIMEOUT);
+            self.due.push_back((id, now + ANSWER_TIMEOUT));
         }
         while !self.unwanted.is_empty() {
             let filters = &self.filters;
@@ -228,7 +228,7 @@ impl Subscriptions {
             };
             link.unsubscribe(id, batch);
             self.unsubscribing.push(id);
-            self.deadline.get_or_insert(now + ANSWER_TIMEOUT);
+            self.due.push_back((id, now + ANSWER_TIMEOUT));
         }
         subscribed
     }
@@ -266,7 +266,7 @@ impl Subscriptions {
         };
         let Some((_, batch)) = self.subscribing.remove(at) else { return Ok(Answer::default()) };
         ids.free(id);
-        self.settle_deadline();
+        self.due.retain(|(asked, _)| *asked != id);
         if batch.len() != granted.len() {
             return Err(format!(
                 "a SUBACK with {} return codes for {} filters",
@@ -302,13 +302,7 @@ impl Subscriptions {
         if let Some(at) = self.unsubscribing.iter().position(|asked| *asked == id) {
             self.unsubscribing.swap_remove(at);
             ids.free(id);
-            self.settle_deadline();
-        }
-    }
-
-    fn settle_deadline(&mut self) {
-        if self.subscribing.is_empty() && self.unsubscribing.is_empty() {
-            self.deadline = None;
+            self.due.retain(|(asked, _)| *asked != id);
         }
     }
 
@@ -322,8 +316,9 @@ impl Subscriptions {
         !self.refused.is_empty()
     }
 
+    /// When the oldest packet under way should have been answered.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.deadline
+        self.due.front().map(|(_, deadline)| *deadline)
     }
 
     /// The filters of subscribers that end with the process, a packet at a time.
@@ -382,7 +377,7 @@ impl Subscriptions {
                 self.enqueue(&text);
             }
         }
-        self.deadline = None;
+        self.due.clear();
         answer
     }
 

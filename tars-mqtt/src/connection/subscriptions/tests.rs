@@ -147,3 +147,27 @@ fn a_filter_that_is_wanted_again_is_not_given_up() {
     let batch = take_unwanted(&mut subscriptions.unwanted, |text| !filters.contains_key(text));
     assert!(batch.is_empty());
 }
+
+#[test]
+fn each_packet_has_its_own_time_to_be_answered_however_many_follow() {
+    let mut subscriptions = Subscriptions::default();
+    let (mut ids, mut link, mut now) = (PacketIds::default(), Link::detached(), Instant::now());
+    let mut unanswered: Option<u16> = None;
+    // There is always one under way, and each is answered within a second.
+    for index in 0..60 {
+        subscriptions.add(&format!("t/{index}"), QoS::AtLeastOnce, subscriber(index));
+        subscriptions.send(&mut link, &mut ids, now);
+        let sent = subscriptions.subscribing.back().map(|(id, _)| *id);
+        if let Some(id) = std::mem::replace(&mut unanswered, sent) {
+            subscriptions.answered(id, &[Some(QoS::AtLeastOnce)], &mut ids).unwrap();
+        }
+        assert_eq!(subscriptions.deadline(), Some(now + ANSWER_TIMEOUT));
+        subscriptions.remove(&format!("t/{index}"), TargetId(index));
+        subscriptions.send(&mut link, &mut ids, now);
+        let given_up = subscriptions.unsubscribing.last().copied().unwrap();
+        subscriptions.unsubscribed(given_up, &mut ids);
+        now += Duration::from_secs(1);
+    }
+    subscriptions.connection_lost(&mut ids, false, now);
+    assert_eq!(subscriptions.deadline(), None);
+}
