@@ -108,7 +108,10 @@ impl Inbox {
             self.received.remove(&id);
         }
         if !message.dup {
-            self.earlier.remove(&id);
+            // Hashing an id for nothing would be most of what this costs.
+            if !self.earlier.is_empty() {
+                self.earlier.remove(&id);
+            }
             return false;
         }
         // Looked through only where the answer is yes, most likely: thousands may be waiting.
