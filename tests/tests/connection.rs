@@ -31,6 +31,25 @@ async fn filters(connection: &mut Connection) -> Vec<String> {
     subscribe.filters.into_iter().map(|filter| filter.path).collect()
 }
 
+#[subscribe("cut/short", qos = 1)]
+async fn cut_short() {}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_break_before_anything_is_granted_keep_no_service_from_starting() {
+    let server = ScriptedServer::start().await;
+    let starting = tokio::spawn(App::bare(server.config()).handler::<cut_short>().start());
+    for _ in 0..6 {
+        let mut connection = server.connected(false).await;
+        // On some the filter is left out, to see whether it is what they break for.
+        let _ = tokio::time::timeout(Duration::from_millis(200), connection.next()).await;
+    }
+    let mut connection = server.connected(false).await;
+    connection.subscribe().await;
+    let service = within("the start", starting).await.unwrap().unwrap();
+    drop(connection);
+    drop(service);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn filters_are_sent_again_only_when_the_broker_has_lost_the_session() {
     let server = ScriptedServer::start().await;

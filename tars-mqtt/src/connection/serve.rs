@@ -142,6 +142,11 @@ impl Task {
         if self.subscriptions.deadline().is_some_and(|deadline| deadline <= now) {
             return lost("the broker did not answer a subscription in time".to_owned());
         }
+        let convicted = self.subscriptions.convict(now);
+        self.refused(convicted);
+        if self.failed {
+            return lost("a subscription was refused".to_owned());
+        }
         if self.outgoing.is_clogged() {
             return lost("the broker has not answered thousands of messages".to_owned());
         }
@@ -274,6 +279,7 @@ impl Task {
             .map(|stalled| stalled.came + STREAM_PATIENCE);
         let others = [
             self.subscriptions.deadline(),
+            self.subscriptions.settled_at(),
             self.targets.patience_ends(),
             self.outgoing.deadline(),
             self.own_requests.deadline().filter(|_| !self.quiesced),

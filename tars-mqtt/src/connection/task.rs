@@ -316,6 +316,7 @@ impl Task {
             self.ids.begin_anywhere();
         }
         self.outgoing.connected(since);
+        self.subscriptions.connected(since);
         tracing::info!(
             broker = %self.config.url(),
             session_present = opened.session_present,
@@ -333,7 +334,7 @@ impl Task {
             not_accepted(entry);
         }
         self.inbox.connection_lost();
-        let answer = self.subscriptions.connection_lost(&mut self.ids, closed_at_once, now);
+        self.subscriptions.connection_lost(&mut self.ids, closed_at_once, now);
         self.copies.connection_lost();
         self.health.connection_lost();
         self.answer_external();
@@ -346,7 +347,6 @@ impl Task {
             End::Lost { reason, .. } => {
                 tracing::warn!("the connection is lost: {}", quoted(&reason));
                 self.look_for_the_cause(closed_at_once);
-                self.refused(answer);
                 if self.failed { Next::Stop } else { Next::ConnectAgain }
             }
         }

@@ -25,9 +25,12 @@ use crate::{Error, QoS, Result};
 /// After this long without a SUBACK the connection is made anew.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A filter that is asked for alone, and answered by closing the connection this often, counts as
-/// refused.
+/// A filter that is asked for alone, and answered by closing the connection this often, is suspected of
+/// being refused.
 const CLOSES: u32 = 3;
+
+/// A connection without it that lasts this long shows that it was the filter, and not the connection.
+const SETTLED: Duration = Duration::from_secs(2);
 
 /// How long a filter that was refused by closing the connection is left alone.
 const ACCUSED: Duration = Duration::from_secs(300);
@@ -47,6 +50,10 @@ pub(super) struct Subscriptions {
     queued: usize,
     /// Filters that the broker has refused on this connection.
     refused: HashSet<String>,
+    /// Filters that may be what the broker closes connections for, left out on this one.
+    suspects: HashSet<String>,
+    /// When the connection will have lasted without them.
+    settled_at: Option<Instant>,
     /// Filters that the program has subscribed to itself, past the session.
     external: Vec<String>,
     /// Filters to be given up; those that are wanted again are passed over.
@@ -148,6 +155,7 @@ impl Subscriptions {
             self.queued -= usize::from(filter.queued);
         }
         self.refused.remove(text);
+        self.suspects.remove(text);
         if self.filters.capacity() > 4 * self.filters.len() + 64 {
             self.filters.shrink_to(2 * self.filters.len());
         }
@@ -308,7 +316,8 @@ impl Subscriptions {
 
     /// Whether the broker has agreed to all.
     pub(super) fn all_granted(&self) -> bool {
-        self.queued == 0 && self.subscribing.is_empty() && self.refused.is_empty()
+        let is_asked = self.queued == 0 && self.subscribing.is_empty();
+        is_asked && self.refused.is_empty() && self.suspects.is_empty()
     }
 
     /// Whether the broker has refused something.
@@ -349,19 +358,23 @@ impl Subscriptions {
         ids: &mut PacketIds,
         closed_by_broker: bool,
         now: Instant,
-    ) -> Answer {
-        let mut answer = Answer::default();
+    ) {
+        // It broke without them too.
+        self.settled_at = None;
+        for text in std::mem::take(&mut self.suspects) {
+            self.enqueue(&text);
+        }
         let unanswered: Vec<_> = self.subscribing.drain(..).collect();
         if closed_by_broker && let Some((_, first)) = unanswered.first() {
             let was_single = self.batch.closed(first.len());
             if was_single && let [text] = &first[..] {
-                self.accuse(text.clone(), now, &mut answer);
+                self.suspect(text.clone());
             }
         }
         for (id, batch) in unanswered {
             ids.free(id);
             for text in batch {
-                if !self.refused.contains(&text) {
+                if !self.suspects.contains(&text) {
                     self.enqueue(&text);
                 }
             }
@@ -378,17 +391,40 @@ impl Subscriptions {
             }
         }
         self.due.clear();
-        answer
     }
 
-    fn accuse(&mut self, text: String, now: Instant, answer: &mut Answer) {
+    fn suspect(&mut self, text: String) {
         let Some(filter) = self.filters.get_mut(&text) else { return };
         filter.closes += 1;
         if filter.closes >= CLOSES {
             filter.closes = 0;
-            filter.accused = Some(now);
-            self.refuse(text, answer);
+            self.suspects.insert(text);
         }
+    }
+
+    /// A connection begins, without those that are suspected.
+    pub(super) fn connected(&mut self, now: Instant) {
+        self.settled_at = (!self.suspects.is_empty()).then(|| now + SETTLED);
+    }
+
+    /// When it is known whether the connection lasts without them.
+    pub(super) fn settled_at(&self) -> Option<Instant> {
+        self.settled_at
+    }
+
+    /// Those that were suspected count as refused, once the connection has lasted without them.
+    pub(super) fn convict(&mut self, now: Instant) -> Answer {
+        let mut answer = Answer::default();
+        if self.settled_at.is_some_and(|at| at <= now) {
+            self.settled_at = None;
+            for text in std::mem::take(&mut self.suspects) {
+                if let Some(filter) = self.filters.get_mut(&text) {
+                    filter.accused = Some(now);
+                }
+                self.refuse(text, &mut answer);
+            }
+        }
+        answer
     }
 
     /// The broker has none of the filters any more.
@@ -402,11 +438,11 @@ impl Subscriptions {
 
     /// Asks for all filters, in the order in which they were first wanted.
     pub(super) fn ask_again(&mut self) {
-        let refused = &self.refused;
+        let (refused, suspects) = (&self.refused, &self.suspects);
         let mut all: Vec<(u64, &String)> = self
             .filters
             .iter()
-            .filter(|(text, _)| !refused.contains(*text))
+            .filter(|(text, _)| !refused.contains(*text) && !suspects.contains(*text))
             .map(|(text, filter)| (filter.order, text))
             .collect();
         all.sort_unstable();

@@ -85,8 +85,7 @@ async fn a_broker_that_takes_few_filters_at_once_is_asked_for_fewer() {
             break;
         }
         closes += 1;
-        let answer = subscriptions.connection_lost(&mut ids, true, Instant::now());
-        assert!(answer.refused.is_empty());
+        subscriptions.connection_lost(&mut ids, true, Instant::now());
     }
     assert_eq!(closes, 3);
 }
@@ -107,8 +106,13 @@ async fn a_filter_that_closes_the_connection_again_and_again_is_refused_and_trie
             subscriptions.answered(id, &[Some(QoS::AtLeastOnce)], &mut ids).unwrap();
         }
         let closed = !subscriptions.subscribing.is_empty();
-        let answer = subscriptions.connection_lost(&mut ids, closed, Instant::now());
+        if !closed {
+            tokio::time::advance(SETTLED).await;
+        }
+        let answer = subscriptions.convict(Instant::now());
         refused.extend(answer.refused.iter().map(ToString::to_string));
+        subscriptions.connection_lost(&mut ids, closed, Instant::now());
+        subscriptions.connected(Instant::now());
     }
     let [refusal] = &refused[..] else { panic!("{refused:?}") };
     assert!(refusal.contains("handler 1"), "{refusal}");
@@ -116,6 +120,25 @@ async fn a_filter_that_closes_the_connection_again_and_again_is_refused_and_trie
     tokio::time::advance(ACCUSED).await;
     subscriptions.connection_lost(&mut ids, false, Instant::now());
     assert_eq!(ask(&mut subscriptions, &mut ids).unwrap().1, ["bad"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_that_break_anyway_are_no_refusal() {
+    let mut subscriptions = Subscriptions::default();
+    let mut ids = PacketIds::default();
+    subscriptions.add("good", QoS::AtLeastOnce, subscriber(1));
+    let mut asked = 0;
+    for _ in 0..100 {
+        subscriptions.connected(Instant::now());
+        asked += usize::from(ask(&mut subscriptions, &mut ids).is_some());
+        assert!(!subscriptions.all_granted());
+        tokio::time::advance(SETTLED / 2).await;
+        assert!(subscriptions.convict(Instant::now()).refused.is_empty());
+        subscriptions.connection_lost(&mut ids, true, Instant::now());
+        subscriptions.session_lost();
+    }
+    assert!(asked >= 70, "{asked}");
+    assert!(!subscriptions.has_refused());
 }
 
 #[test]
