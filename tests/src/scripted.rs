@@ -4,7 +4,7 @@ use rumqttc::{
     ConnAck, Connect, ConnectReturnCode, Packet, PubAck, Publish, QoS, SubAck, Subscribe,
     SubscribeReasonCode,
 };
-use tars_mqtt::Config;
+use tars_mqtt::{App, Config, Running};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -50,6 +50,16 @@ impl ScriptedServer {
         let ack = ConnAck::new(ConnectReturnCode::Success, session_present);
         connection.send(Packet::ConnAck(ack)).await;
         connection
+    }
+
+    /// Starts a service that has one SUBSCRIBE to send, which is granted.
+    pub async fn start_service(&self, app: App) -> (Running, Connection) {
+        let (service, connection) = tokio::join!(app.start(), async {
+            let mut connection = self.connected(false).await;
+            connection.subscribe().await;
+            connection
+        });
+        (service.expect("the service starts"), connection)
     }
 }
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use rumqttc::{Packet, PubAck, PubRel, Publish, QoS};
 use serde::{Deserialize, Serialize};
+use tars_mqtt::BoxError;
 use tars_mqtt::prelude::*;
-use tars_mqtt::{BoxError, Running};
-use tests::{Connection, ScriptedServer, envelope, eventually, within};
+use tests::{ScriptedServer, envelope, eventually, within};
 use tokio::sync::Semaphore;
 
 #[derive(Debug, Serialize, Deserialize, Event)]
@@ -53,15 +53,6 @@ impl Gate {
     }
 }
 
-async fn start(server: &ScriptedServer, app: App) -> (Running, Connection) {
-    let (service, connection) = tokio::join!(app.start(), async {
-        let mut connection = server.connected(false).await;
-        connection.subscribe().await;
-        connection
-    });
-    (service.unwrap(), connection)
-}
-
 #[subscribe("work", concurrency = 16)]
 async fn at_random(work: Work) {
     tokio::time::sleep(Duration::from_millis(work.number * 7919 % 20)).await;
@@ -71,7 +62,7 @@ async fn at_random(work: Work) {
 async fn acknowledgements_leave_in_order_of_arrival_however_handlers_finish() {
     let server = ScriptedServer::start().await;
     let app = App::bare(server.config()).handler::<at_random>();
-    let (_service, mut connection) = start(&server, app).await;
+    let (_service, mut connection) = server.start_service(app).await;
     for id in 1..=500_u16 {
         connection.deliver("work", &work(id.into()), id, false).await;
     }
@@ -92,7 +83,7 @@ async fn a_message_is_acknowledged_only_after_the_broker_has_its_reply() {
     let gate = Gate::closed();
     gate.open();
     let app = App::bare(server.config()).handler::<gated>().state(gate);
-    let (_service, mut connection) = start(&server, app).await;
+    let (_service, mut connection) = server.start_service(app).await;
     connection.deliver("work", &work(1), 9, false).await;
     let reply = connection.publish().await;
     assert_eq!(reply.topic, "done");
@@ -109,7 +100,7 @@ async fn an_acknowledgement_of_an_old_connection_never_reaches_a_new_one() {
     let server = ScriptedServer::start().await;
     let gate = Gate::closed();
     let app = App::bare(server.config()).handler::<gated>().state(gate.clone());
-    let (_service, mut connection) = start(&server, app).await;
+    let (_service, mut connection) = server.start_service(app).await;
     connection.deliver("work", &work(1), 1, false).await;
     eventually("the first is being handled", || gate.begun() == 1).await;
     drop(connection);
@@ -137,7 +128,7 @@ async fn a_redelivered_message_waits_for_its_first_copy_and_does_not_run_again()
     let gate = Gate::closed();
     let config = server.config().dedupe(Duration::from_secs(30), 100);
     let app = App::bare(config).handler::<gated>().state(gate.clone());
-    let (_service, mut connection) = start(&server, app).await;
+    let (_service, mut connection) = server.start_service(app).await;
     connection.deliver("work", &work(1), 1, false).await;
     eventually("the first copy is being handled", || gate.begun() == 1).await;
     drop(connection);
@@ -164,7 +155,7 @@ async fn what_is_sent_again_while_it_is_handled_does_not_run_twice_even_without_
     let server = ScriptedServer::start().await;
     let gate = Gate::closed();
     let app = App::bare(server.config()).handler::<gated>().state(gate.clone());
-    let (_service, mut connection) = start(&server, app).await;
+    let (_service, mut connection) = server.start_service(app).await;
     for id in [1, 2] {
         connection.deliver("work", &work(id.into()), id, false).await;
     }
@@ -196,7 +187,7 @@ async fn what_is_sent_again_on_the_same_connection_runs_once_and_is_acknowledged
     let server = ScriptedServer::start().await;
     let gate = Gate::closed();
     let app = App::bare(server.config()).handler::<exactly_once>().state(gate.clone());
-    let (_service, mut connection) = start(&server, app.handler::<open>()).await;
+    let (_service, mut connection) = server.start_service(app.handler::<open>()).await;
     connection.deliver("work", &work(1), 1, false).await;
     eventually("it is being handled", || gate.begun() == 1).await;
     // Brokers that do this wait for some time: NATS for 30 seconds.
@@ -219,7 +210,7 @@ async fn a_copy_of_a_handled_message_still_waits_for_the_reply_of_the_first() {
     gate.open();
     let config = server.config().dedupe(Duration::from_secs(30), 100);
     let app = App::bare(config).handler::<gated>().state(gate.clone());
-    let (_service, mut connection) = start(&server, app).await;
+    let (_service, mut connection) = server.start_service(app).await;
     connection.deliver("work", &work(1), 1, false).await;
     let reply = connection.publish().await;
     drop(connection);
@@ -255,7 +246,7 @@ async fn a_message_whose_handler_failed_may_come_again() {
     let failing = Failing::default();
     let config = server.config().dedupe(Duration::from_secs(30), 100);
     let app = App::bare(config).handler::<fails_once>().state(failing.clone());
-    let (_service, mut connection) = start(&server, app).await;
+    let (_service, mut connection) = server.start_service(app).await;
     for (id, calls) in [(1, 1), (2, 2), (3, 2)] {
         connection.deliver("work", &work(1), id, false).await;
         assert_eq!(connection.puback().await, id);
@@ -286,7 +277,7 @@ async fn a_qos_2_message_is_handled_once_over_lost_connections() {
     let server = ScriptedServer::start().await;
     let gate = Gate::closed();
     let app = App::bare(server.config()).handler::<exactly_once>().state(gate.clone());
-    let (_service, mut connection) = start(&server, app).await;
+    let (_service, mut connection) = server.start_service(app).await;
     connection.send(qos_2(1, 7, false)).await;
     eventually("it is being handled", || gate.begun() == 1).await;
     drop(connection);
@@ -322,7 +313,7 @@ async fn a_handler_can_give_up_waiting_for_its_end() {
     let server = ScriptedServer::start().await;
     let gate = Gate::closed();
     let app = App::bare(server.config()).handler::<long_running>().state(gate.clone());
-    let (_service, mut connection) = start(&server, app).await;
+    let (_service, mut connection) = server.start_service(app).await;
     connection.deliver("work", &work(1), 1, false).await;
     assert_eq!(connection.puback().await, 1);
     eventually("it runs", || gate.begun() == 1).await;
@@ -389,7 +380,7 @@ async fn a_flood_of_qos_0_drops_the_oldest_and_keeps_the_newest() {
     let server = ScriptedServer::start().await;
     let numbers = Numbers::default();
     let app = App::bare(server.config()).handler::<drowning>().state(numbers.clone());
-    let (service, mut connection) = start(&server, app).await;
+    let (service, mut connection) = server.start_service(app).await;
     for number in 0..10_000 {
         let publish = Publish::new("flood", QoS::AtMostOnce, number.to_string());
         connection.send(Packet::Publish(publish)).await;
@@ -411,7 +402,7 @@ async fn a_handler_that_keeps_up_loses_nothing_of_a_flood() {
     let server = ScriptedServer::start().await;
     let numbers = Numbers::default();
     let app = App::bare(server.config()).handler::<keeps_up>().state(numbers.clone());
-    let (_service, mut connection) = start(&server, app).await;
+    let (_service, mut connection) = server.start_service(app).await;
     let mut bytes = bytes::BytesMut::new();
     for number in 0..200_000_u32 {
         let publish = Publish::new("fast", QoS::AtMostOnce, number.to_string());

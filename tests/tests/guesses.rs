@@ -78,15 +78,6 @@ async fn at_least_once(n: String, State(door): State<Door>) {
 #[subscribe("+/front", qos = 0)]
 async fn at_most_once() {}
 
-async fn start(server: &ScriptedServer, app: App) -> (tars_mqtt::Running, Connection) {
-    let (service, connection) = tokio::join!(app.start(), async {
-        let mut connection = server.connected(false).await;
-        connection.subscribe().await;
-        connection
-    });
-    (service.unwrap(), connection)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_at_qos_1_is_acknowledged_when_the_handler_of_the_first_is_done() {
     let server = ScriptedServer::start().await;
@@ -95,7 +86,7 @@ async fn a_copy_at_qos_1_is_acknowledged_when_the_handler_of_the_first_is_done()
         .handler::<at_least_once>()
         .handler::<at_most_once>()
         .state(door.clone());
-    let (_service, mut connection) = start(&server, app).await;
+    let (_service, mut connection) = server.start_service(app).await;
     let at_most_once = Publish::new("door/front", rumqttc::QoS::AtMostOnce, "x");
     connection.send(Packet::Publish(at_most_once)).await;
     connection.deliver("door/front", "x", 7, false).await;
@@ -156,7 +147,7 @@ async fn an_identifier_that_a_broker_gives_to_another_message_names_that_message
     let server = ScriptedServer::start().await;
     let heard = Heard::default();
     let app = App::bare(server.config()).handler::<exactly>().state(heard.clone());
-    let (_service, mut connection) = start(&server, app).await;
+    let (_service, mut connection) = server.start_service(app).await;
     deliver(&mut connection, "first", false).await;
     // Killed before it stored that: it knows nothing of the first one's release.
     drop(connection);
@@ -190,7 +181,7 @@ async fn a_handler_at_qos_0_holds_up_nobody_whatever_another_one_asks_for() {
     let door = Door { begun: Arc::default(), open: Arc::new(Semaphore::new(0)) };
     let app =
         App::bare(server.config()).handler::<all_logs>().handler::<critical>().state(door.clone());
-    let (_service, mut connection) = start(&server, app).await;
+    let (_service, mut connection) = server.start_service(app).await;
     // One subscription brings all of it at QoS 1; the slow handler has asked for QoS 0.
     for id in 1..=600_u16 {
         connection.deliver("logs/debug", "x", 2 * id - 1, false).await;

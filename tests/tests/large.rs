@@ -7,7 +7,7 @@ use std::time::Duration;
 use rumqttc::{Packet, Publish};
 use serde::{Deserialize, Serialize};
 use tars_mqtt::prelude::*;
-use tests::{Connection, Mosquitto, Relay, ScriptedServer, Spy, eventually, unique_id, within};
+use tests::{Mosquitto, Relay, ScriptedServer, Spy, eventually, unique_id, within};
 
 #[derive(Debug, Serialize, Deserialize, Event)]
 struct Size {
@@ -18,15 +18,6 @@ struct Size {
 async fn measure(payload: Bytes) -> Size {
     tokio::time::sleep(Duration::from_millis(300)).await;
     Size { bytes: payload.len() }
-}
-
-async fn start(server: &ScriptedServer, app: App) -> (tars_mqtt::Running, Connection) {
-    let (service, connection) = tokio::join!(app.start(), async {
-        let mut connection = server.connected(false).await;
-        connection.subscribe().await;
-        connection
-    });
-    (service.unwrap(), connection)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -69,7 +60,7 @@ async fn what_there_is_no_room_for_is_left_to_the_broker_and_comes_later() {
     let handled = Handled::default();
     let config = server.config().max_packet_size(64 << 20);
     let app = App::bare(config).handler::<slowly>().state(handled.clone());
-    let (_service, mut connection) = start(&server, app).await;
+    let (_service, mut connection) = server.start_service(app).await;
     let payload = vec![7_u8; 16 << 20];
     let mut left: Vec<u16> = (1..=20).collect();
     let mut connections = 1;
@@ -124,7 +115,7 @@ async fn nothing() {}
 async fn a_topic_of_very_many_levels_that_nobody_handles_costs_little() {
     let server = ScriptedServer::start().await;
     let app = App::bare(server.config()).handler::<nothing>();
-    let (_service, mut connection) = start(&server, app).await;
+    let (_service, mut connection) = server.start_service(app).await;
     for (id, topic) in
         [(1, "/".repeat(65_000)), (2, "a/".repeat(32_000)), (3, vec!["b"; 3_000].join("/"))]
     {

@@ -41,12 +41,7 @@ async fn fails(what: String, State(begun): State<Begun>) -> Result<(), String> {
 
 async fn start(server: &ScriptedServer, config: Config, begun: &Begun) -> (Running, Connection) {
     let app = App::bare(config).handler::<takes_a_while>().handler::<fails>().state(begun.clone());
-    let (service, connection) = tokio::join!(app.start(), async {
-        let mut connection = server.connected(false).await;
-        connection.subscribe().await;
-        connection
-    });
-    (service.unwrap(), connection)
+    server.start_service(app).await
 }
 
 /// What the client says until it says goodbye, with every publish acknowledged.
