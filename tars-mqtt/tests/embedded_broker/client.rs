@@ -169,6 +169,23 @@ impl Client {
         self.until(|event| matches!(event, Event::Outgoing(Outgoing::PubAck(_)))).await;
     }
 
+    /// What comes before a message with this payload, or before the broker ends the connection.
+    pub(crate) async fn before_or_closed(&mut self, last: &str) -> Vec<Publish> {
+        let mut found: Vec<Publish> = std::mem::take(&mut self.received).into();
+        within(async {
+            while let Ok(event) = self.events.poll().await {
+                if let Event::Incoming(Packet::Publish(publish)) = event {
+                    if publish.payload == last {
+                        break;
+                    }
+                    found.push(publish);
+                }
+            }
+        })
+        .await;
+        found
+    }
+
     pub(crate) async fn next(&mut self) -> Publish {
         if self.received.is_empty() {
             self.until(|event| matches!(event, Event::Incoming(Packet::Publish(_)))).await;

@@ -293,14 +293,17 @@ async fn what_all_sessions_hold_together_is_limited() {
         let id = format!("absent-{number}");
         let mut client = Connect::to(&broker, &id).persistent().connect().await;
         publisher.publish("copies", QoS::AtLeastOnce, "end").await;
-        held += client.before("end").await.iter().map(|m| m.payload.len()).sum::<usize>();
+        // While it is handed over, what is queued and what is unread may be too much together: then
+        // the connection goes for which the most is held.
+        let came = client.before_or_closed("end").await;
+        held += came.iter().map(|message| message.payload.len()).sum::<usize>();
+        drop(client);
         // The next one's end is not for it.
-        client.disconnect().await;
         Client::to(&broker, &id).await.disconnect().await;
     }
     // One message is routed to all before it is looked again.
     assert!(held <= MOST + 10 * 50_000, "{held}");
-    assert!(held >= MOST / 4, "{held}");
+    assert!(held >= MOST / 8, "{held}");
     broker.stop().await.unwrap();
 }
 

@@ -171,5 +171,14 @@ fn is_connected(connection: &Connection) -> bool {
 
 /// A client that goes away without a word is no trouble of the broker's.
 fn is_ordinary(error: &mqtt5::MqttError) -> bool {
-    error.is_normal_disconnect()
+    match error {
+        // It tells of some of them only.
+        mqtt5::MqttError::Io(reason) => {
+            error.is_normal_disconnect()
+                || ["Broken pipe", "Connection aborted", "os error 103", "os error 32"]
+                    .iter()
+                    .any(|gone| reason.contains(gone))
+        }
+        _ => error.is_normal_disconnect(),
+    }
 }
