@@ -314,7 +314,7 @@ impl Task {
             // An earlier process may have left identifiers in use that this one knows nothing of.
             self.ids.begin_anywhere();
         }
-        self.outgoing.connected(since);
+        self.outgoing.connected(opened.session_present, since);
         tracing::info!(
             broker = %self.config.url(),
             session_present = opened.session_present,
