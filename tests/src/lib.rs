@@ -21,7 +21,7 @@ pub use external::{External, Feature};
 pub use logs::Logs;
 pub use mosquitto::{Mosquitto, free_port};
 pub use process::{Process, Program};
-pub use relay::Relay;
+pub use relay::{Relay, Tap};
 pub use scripted::{Connection, ScriptedServer};
 pub use spy::{Spy, json};
 pub use wait::{LIMIT, acknowledged, eventually, within};

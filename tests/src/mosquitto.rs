@@ -1,6 +1,7 @@
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::SystemTime;
 
 use tempfile::TempDir;
 use tokio::net::TcpStream;
@@ -82,6 +83,18 @@ impl Mosquitto {
                 .await;
             self.process = None;
         }
+    }
+
+    /// When it last stored what it has.
+    pub fn stored(&self) -> Option<SystemTime> {
+        std::fs::metadata(self.folder.path().join("mosquitto.db")).ok()?.modified().ok()
+    }
+
+    /// Lets it store what it has now, and waits until it has.
+    pub async fn store(&self) {
+        let before = self.stored();
+        self.signal("USR1");
+        eventually("mosquitto stores", || self.stored() != before).await;
     }
 
     /// Sends it a signal, if it runs: `STOP`, `CONT`.

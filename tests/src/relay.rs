@@ -1,6 +1,6 @@
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -11,6 +11,13 @@ use tokio::sync::watch;
 /// How much later the second of two connections speaks: the broker would take either for the new one,
 /// and throw out the other.
 const LATER: Duration = Duration::from_millis(20);
+
+/// Is told of what one connection says: whether it comes from the client, and the bytes. It hears what
+/// is swallowed, too.
+pub type Tap = Box<dyn FnMut(bool, &[u8]) + Send>;
+
+/// Makes a tap for a new connection.
+type Taps = Arc<dyn Fn() -> Tap + Send + Sync>;
 
 /// A relay between client and broker that a test makes worse than a network: it cuts, refuses,
 /// delays, swallows, throttles, takes apart and doubles.
@@ -42,6 +49,12 @@ struct State {
 impl Relay {
     /// Relays to a port on this machine.
     pub async fn to(port: u16) -> Self {
+        Self::tapped(port, || Box::new(|_, _| {})).await
+    }
+
+    /// The same, and all that is said on it is heard.
+    pub async fn tapped(port: u16, taps: impl Fn() -> Tap + Send + Sync + 'static) -> Self {
+        let taps: Taps = Arc::new(taps);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("its address");
         let state = Arc::new(watch::Sender::new(State {
@@ -61,7 +74,7 @@ impl Relay {
                 let mut state = states.subscribe();
                 let now = *state.borrow_and_update();
                 if now.open {
-                    tokio::spawn(pass(client, port, state, breaks.clone()));
+                    tokio::spawn(pass(client, port, state, breaks.clone(), taps.clone()));
                 } else {
                     breaks.fetch_add(1, Ordering::SeqCst);
                 }
@@ -138,6 +151,7 @@ async fn pass(
     port: u16,
     mut state: watch::Receiver<State>,
     broken: Arc<AtomicU64>,
+    taps: Taps,
 ) {
     let connect = || TcpStream::connect(("127.0.0.1", port));
     let Ok(broker) = connect().await else { return };
@@ -149,9 +163,15 @@ async fn pass(
     let allowance = Allowance(AtomicUsize::new(limit.unwrap_or(usize::MAX)));
     let (from_client, to_client) = client.into_split();
     let (from_broker, to_broker) = broker.into_split();
+    let tap = Mutex::new(taps());
+    let hear = |is_client: bool| {
+        let tap = &tap;
+        move |bytes: &[u8]| tap.lock().unwrap_or_else(PoisonError::into_inner)(is_client, bytes)
+    };
+    let (client, broker) = (hear(true), hear(false));
     tokio::select! {
-        () = pump(from_client, to_broker, second_out, state.clone(), &allowance) => {}
-        () = pump(from_broker, to_client, None, state.clone(), &allowance) => {}
+        () = pump(from_client, to_broker, second_out, state.clone(), &allowance, client) => {}
+        () = pump(from_broker, to_client, None, state.clone(), &allowance, broker) => {}
         () = drain(second_in) => {}
         _ = state.wait_for(|state| state.cuts != cuts) => {}
     }
@@ -192,11 +212,13 @@ async fn pump(
     mut also_to: Option<OwnedWriteHalf>,
     state: watch::Receiver<State>,
     allowance: &Allowance,
+    hear: impl Fn(&[u8]),
 ) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(read) = from.read(&mut buffer).await
         && read > 0
     {
+        hear(&buffer[..read]);
         let now = *state.borrow();
         if now.black_hole {
             continue;

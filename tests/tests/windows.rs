@@ -7,6 +7,7 @@ use rumqttc::{Packet, PubAck, PubComp, PubRec, SubAck, Subscribe, SubscribeReaso
 use tars_mqtt::prelude::*;
 use tars_mqtt::{ConnectionState, Error, HealthStatus, Receipt};
 use tests::{Connection, Mosquitto, ScriptedServer, Spy, eventually, unique_id, within};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 async fn connect(config: Config, server: &ScriptedServer) -> (Client, Connection) {
     let (client, connection) = tokio::join!(Client::connect(config), server.connected(false));
@@ -281,4 +282,51 @@ async fn filters_are_asked_for_on_each_connection_if_told_so() {
     drop(connection);
     let mut connection = server.connected(true).await;
     assert_eq!(connection.subscribe().await.filters[0].path, "a/b");
+}
+
+/// What a process that was killed leaves at the broker: messages at QoS 2 that nobody releases.
+async fn leave_behind(port: u16, client_id: &str, ids: std::ops::Range<u16>) {
+    let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let mut connect = vec![0x10, 12 + u8::try_from(client_id.len()).unwrap()];
+    connect.extend_from_slice(b"\x00\x04MQTT\x04\x00\x00\x3c\x00");
+    connect.push(u8::try_from(client_id.len()).unwrap());
+    connect.extend_from_slice(client_id.as_bytes());
+    stream.write_all(&connect).await.unwrap();
+    for id in ids.clone() {
+        let [high, low] = id.to_be_bytes();
+        stream.write_all(&[0x34, 7, 0, 3, b'o', b'l', b'd', high, low]).await.unwrap();
+    }
+    // CONNACK, and PUBREC for each.
+    let mut answers = vec![0; 4 + 4 * ids.len()];
+    within("PUBREC", stream.read_exact(&mut answers)).await.unwrap();
+    assert!(answers[4..].chunks(4).all(|answer| answer[0] == 0x50), "{answers:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_process_left_at_qos_2_takes_no_places_from_the_next_one() {
+    let Some(broker) = Mosquitto::start().await else { return };
+    let mut spy = Spy::on(broker.port(), &["old", "new/#"]).await;
+    let client_id = unique_id("killed");
+    let config = Config::new(broker.url(), &client_id).unwrap();
+    // Without a release, of the 20 places that mosquitto has by default these are taken for good.
+    leave_behind(broker.port(), &client_id, 301..317).await;
+    let client = Client::connect(config).await.unwrap();
+    let mut receipts = Vec::new();
+    for number in 0..100 {
+        let qos = if number % 2 == 0 { QoS::ExactlyOnce } else { QoS::AtLeastOnce };
+        receipts.push(send(&client, &format!("new/{number}"), Vec::new(), qos).await);
+    }
+    for receipt in receipts {
+        within("an acknowledgement", receipt.delivered()).await.unwrap();
+    }
+    let mut topics = Vec::new();
+    while topics.len() < 116 {
+        topics.push(spy.next().await.topic);
+    }
+    let old = topics.iter().filter(|topic| *topic == "old").count();
+    assert_eq!(old, 16, "what the broker had taken arrives, too");
+    topics.sort();
+    topics.dedup();
+    assert_eq!(topics.len(), 101);
+    client.shutdown().await.unwrap();
 }

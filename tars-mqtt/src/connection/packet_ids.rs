@@ -36,6 +36,10 @@ impl PacketIds {
         }
     }
 
+    pub(super) fn is_used(&self, id: u16) -> bool {
+        self.used.get(usize::from(id)).is_some_and(|used| *used)
+    }
+
     pub(super) fn free(&mut self, id: u16) {
         if let Some(used) = self.used.get_mut(usize::from(id)) {
             *used = false;

@@ -37,9 +37,8 @@ impl Task {
                     self.inbox.push(unreadable.id, stand_in, None, now);
                 }
             }
-            Received::PubAck(id) | Received::PubComp(id) => {
-                self.outgoing.acknowledged(id, &mut self.ids);
-            }
+            Received::PubAck(id) => self.outgoing.acknowledged(id, &mut self.ids),
+            Received::PubComp(id) => self.outgoing.completed(id, &mut self.ids),
             Received::PubRec(id) => self.outgoing.received(id, link),
             Received::PubRel(id) => self.inbox.release(id, link),
             Received::SubAck { id, granted } => self.subscribed(id, &granted)?,

@@ -315,7 +315,7 @@ impl Task {
             // An earlier process may have left identifiers in use that this one knows nothing of.
             self.ids.begin_anywhere();
         }
-        self.outgoing.connected(since);
+        self.outgoing.connected(opened.session_present, since);
         self.subscriptions.connected(since);
         tracing::info!(
             broker = %self.config.url(),

@@ -1,5 +1,6 @@
 //! Messages on their way to the broker.
 
+mod stale;
 mod suspect;
 #[cfg(test)]
 mod tests;
@@ -7,6 +8,7 @@ mod window;
 
 use std::collections::VecDeque;
 
+use stale::Stale;
 use suspect::Suspects;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -43,6 +45,7 @@ pub(super) struct Outgoing {
     health: Option<Entry>,
     heartbeat: Option<Entry>,
     suspects: Suspects,
+    stale: Stale,
 }
 
 #[derive(Debug)]
@@ -80,11 +83,13 @@ impl Outgoing {
             health: None,
             heartbeat: None,
             suspects: Suspects::new(config.publish_attempts()),
+            stale: Stale::default(),
         }
     }
 
-    /// A connection begins.
-    pub(super) fn connected(&mut self, now: Instant) {
+    /// A connection begins, to a broker that has kept the session or not.
+    pub(super) fn connected(&mut self, session_present: bool, now: Instant) {
+        self.stale.connected(session_present);
         self.suspects.connected(now);
     }
 
@@ -101,6 +106,7 @@ impl Outgoing {
         outbox: &Outbox,
         now: Instant,
     ) {
+        self.stale.release(link, ids, now);
         if !self.send_again(link, now) {
             return;
         }
@@ -126,7 +132,7 @@ impl Outgoing {
                 continue;
             }
             let wanted = self.in_flight.len() - self.given_up;
-            if wanted >= window::MAX_IN_FLIGHT || !self.window.has_room(qos) {
+            if wanted >= window::MAX_IN_FLIGHT || !self.window.has_room(qos, self.stale.limit()) {
                 self.window.blocked(&self.in_flight, link, now);
                 break;
             }
@@ -141,7 +147,8 @@ impl Outgoing {
     fn send_again(&mut self, link: &mut Link, now: Instant) -> bool {
         while self.sent < self.in_flight.len() && link.has_room() {
             let again = &mut self.in_flight[self.sent];
-            if again.counts() && !again.released && !self.window.has_room(again.qos) {
+            let has_room = self.window.has_room(again.qos, self.stale.limit());
+            if again.counts() && !again.released && !has_room {
                 self.window.blocked(&self.in_flight, link, now);
                 break;
             }
@@ -274,16 +281,16 @@ impl Outgoing {
         Some(taken)
     }
 
-    /// PUBACK or PUBCOMP: the broker has it.
+    /// PUBACK: the broker has it. Some answer so at QoS 2 too.
     pub(super) fn acknowledged(&mut self, id: u16, ids: &mut PacketIds) {
-        let Some(sent) = self.take(id) else {
-            tracing::debug!(id, "an acknowledgement for nothing that this session sent");
-            return;
-        };
-        ids.free(id);
-        self.suspects.acknowledged(id);
-        if let Some(entry) = sent.entry {
-            entry.delivered();
+        match self.take(id) {
+            Some(sent) => {
+                if sent.qos == QoS::ExactlyOnce {
+                    self.stale.is_unknown();
+                }
+                self.finished(sent, ids);
+            }
+            None => tracing::debug!(id, "an acknowledgement for nothing that this session sent"),
         }
     }
 
@@ -291,8 +298,29 @@ impl Outgoing {
     pub(super) fn received(&mut self, id: u16, link: &mut Link) {
         if let Some(sent) = self.in_flight.iter_mut().find(|sent| sent.id == id) {
             sent.released = true;
+            self.stale.received();
         }
         link.acknowledge(Ack::Release(id));
+    }
+
+    /// PUBCOMP: the broker has let go of a message. One that it has not received is another than that,
+    /// which was under the same identifier.
+    pub(super) fn completed(&mut self, id: u16, ids: &mut PacketIds) {
+        let is_released = |sent: &InFlight| sent.id == id && sent.released;
+        if self.in_flight.iter().any(is_released)
+            && let Some(sent) = self.take(id)
+        {
+            self.stale.done(id);
+            self.finished(sent, ids);
+        }
+    }
+
+    fn finished(&mut self, sent: InFlight, ids: &mut PacketIds) {
+        ids.free(sent.id);
+        self.suspects.acknowledged(sent.id);
+        if let Some(entry) = sent.entry {
+            entry.delivered();
+        }
     }
 
     /// The connection is lost. Returns a message that is given up because the broker closes the
@@ -307,6 +335,7 @@ impl Outgoing {
             self.suspects.connection_lost(&mut self.in_flight, self.sent, closed_at_once, now);
         self.sent = 0;
         self.window.reset();
+        self.stale.connection_lost();
         for receipt in self.written.drain(..) {
             let _ = receipt.send(Err(Error::Disconnected));
         }
@@ -356,7 +385,8 @@ impl Outgoing {
 
     /// When something is due that is not the end of a message.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.window.deadline().into_iter().chain(self.suspects.deadline()).min()
+        let deadlines = [self.window.deadline(), self.suspects.deadline(), self.stale.deadline()];
+        deadlines.into_iter().flatten().min()
     }
 
     /// When the next message has waited too long.

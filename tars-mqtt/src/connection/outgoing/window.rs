@@ -52,9 +52,10 @@ impl Window {
         self.limit.saturating_sub(self.open)
     }
 
-    pub(super) fn has_room(&self, qos: QoS) -> bool {
-        self.room() > 0
-            && (qos != QoS::ExactlyOnce || self.open_exactly_once < self.exactly_once_limit)
+    /// Whether one more may be sent. `exactly_once` is a limit of the moment for those at QoS 2.
+    pub(super) fn has_room(&self, qos: QoS, exactly_once: usize) -> bool {
+        let limit = self.exactly_once_limit.min(exactly_once);
+        self.room() > 0 && (qos != QoS::ExactlyOnce || self.open_exactly_once < limit)
     }
 
     /// A message was sent.

@@ -37,18 +37,28 @@ impl Stage {
         Self { broker, to_service, to_client, service, ledger, random, gauges, written }
     }
 
+    /// Lets the broker store the sessions. One that forgets them cannot be told from one that forgets
+    /// what it has acknowledged.
+    pub async fn store(&self) {
+        self.broker.store().await;
+    }
+
     /// Something breaks, and is mended; then nothing does for a while.
     pub async fn fault(&mut self) {
-        self.ledger.fault();
-        match self.random.u8(..14) {
-            0..=2 => self.relay().cut(),
+        match self.random.u8(..15) {
+            0..=2 => {
+                self.ledger.fault("a link is cut");
+                self.relay().cut();
+            }
             3 => {
                 let delay = self.millis(10, 300);
+                self.ledger.fault(format!("a link delays by {delay:?}"));
                 self.relay().delay(delay);
                 self.pause(500, 4000).await;
                 self.mend_relays();
             }
             4 => {
+                self.ledger.fault("a link swallows everything");
                 self.relay().black_hole(true);
                 self.pause(500, 12_000).await;
                 self.mend_relays();
@@ -57,35 +67,44 @@ impl Stage {
                 self.to_client.cut();
             }
             5 => {
+                self.ledger.fault("a link is closed");
                 self.relay().close();
                 self.pause(100, 3000).await;
                 self.mend_relays();
             }
-            6..=7 => self.restart_service().await,
+            6..=7 => {
+                self.ledger.fault("the service is killed");
+                self.restart_service().await;
+            }
             8 => {
+                self.ledger.fault("the service is stopped and continued");
                 self.service.signal("STOP");
                 self.pause(200, 8000).await;
                 self.service.signal("CONT");
             }
             9..=10 => {
+                self.ledger.fault("the broker ends, and stores");
                 self.broker.stop().await;
                 self.ledger.state_lost();
-                self.pause(1, 2000).await;
-                self.broker.restart().await;
+                self.restart_broker().await;
             }
             11 => {
-                self.ledger.broker_killed();
-                self.broker.kill();
-                self.ledger.broker_killed();
-                self.pause(1, 2000).await;
-                self.broker.restart().await;
+                self.ledger.fault("the broker is killed");
+                self.kill_broker().await;
             }
             12 => {
+                self.ledger.fault("the broker stores and is killed");
+                self.broker.store().await;
+                self.kill_broker().await;
+            }
+            13 => {
+                self.ledger.fault("the broker is stopped and continued");
                 self.broker.signal("STOP");
                 self.pause(200, 8000).await;
                 self.broker.signal("CONT");
             }
             _ => {
+                self.ledger.fault("the broker is stopped, the service killed");
                 self.broker.signal("STOP");
                 self.pause(200, 3000).await;
                 self.restart_service().await;
@@ -118,13 +137,25 @@ impl Stage {
         lines[lines.len().saturating_sub(30)..].join("\n")
     }
 
+    async fn kill_broker(&mut self) {
+        self.broker.kill();
+        self.ledger.broker_killed(self.broker.stored());
+        self.restart_broker().await;
+    }
+
+    async fn restart_broker(&mut self) {
+        self.pause(1, 2000).await;
+        self.broker.restart().await;
+        self.ledger.fault("the broker is back");
+    }
+
     async fn restart_service(&mut self) {
         self.measure();
         let errors = self.service.errors();
         self.written.0 += errors.len();
         self.written.1 += errors.lines().count();
-        self.ledger.state_lost();
         self.service.kill();
+        self.ledger.state_lost();
         self.gauges.restarts += 1;
         self.pause(1, 1000).await;
         self.service = crate::service(&self.to_service);

@@ -3,22 +3,23 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
-
-/// What the broker acknowledged so shortly before it was killed may not have been saved.
-pub const FORGETS: Duration = Duration::from_secs(3);
+use std::time::{Duration, Instant, SystemTime};
 
 /// The books. Numbers at QoS 1 and at QoS 2 are counted apart.
-#[derive(Default)]
-pub struct Ledger(Mutex<Books>);
+pub struct Ledger {
+    begun: Instant,
+    books: Mutex<Books>,
+}
 
 #[derive(Default)]
 struct Books {
-    messages: [BTreeMap<u64, Message>; 2],
-    /// When the broker was killed, and when the service or the broker lost its state.
-    kills: Vec<Instant>,
+    /// What is not answered yet, and what was answered and may be answered again.
+    open: [BTreeMap<u64, Message>; 2],
+    done: [BTreeMap<u64, Message>; 2],
+    kills: Vec<Kill>,
+    /// When the service or the broker ended.
     state_lost: Vec<Instant>,
-    faults: u64,
+    faults: Vec<(Instant, String)>,
     gauges: Gauges,
     /// Of messages that are answered and cannot come again.
     closed: Sum,
@@ -29,6 +30,24 @@ struct Message {
     delivered: Option<Instant>,
     answered: Option<Instant>,
     answers: u32,
+    acknowledged: Vec<Acknowledged>,
+}
+
+/// The broker has acknowledged work or an answer, on a connection that was made then.
+#[derive(Clone, Copy)]
+pub struct Acknowledged {
+    pub at: Instant,
+    pub connected: Instant,
+    pub is_answer: bool,
+    /// This is PUBCOMP, the second half of it.
+    pub is_end: bool,
+}
+
+/// A broker was killed, and had stored then for the last time.
+#[derive(Clone, Copy)]
+struct Kill {
+    stored: Instant,
+    killed: Instant,
 }
 
 /// What is measured at the service.
@@ -49,7 +68,7 @@ pub struct Sum {
     pub answered: u64,
     pub lost: u64,
     pub excused: u64,
-    /// Answered more than once: at QoS 1, at QoS 2, and at QoS 2 while nobody lost its state.
+    /// Answered more than once: at QoS 1, at QoS 2, and at QoS 2 while nobody ended.
     pub doubled: [u64; 2],
     pub doubled_live: u64,
 }
@@ -57,28 +76,53 @@ pub struct Sum {
 /// How long a message is kept after it was answered, for its double may come.
 const KEPT: Duration = Duration::from_secs(120);
 
+/// How many messages are told of, that are lost or excused.
+const TOLD: usize = 50;
+
 impl Ledger {
+    pub fn new() -> Self {
+        Self { begun: Instant::now(), books: Mutex::default() }
+    }
+
     fn books(&self) -> MutexGuard<'_, Books> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn sent(&self, level: usize, number: u64) {
-        let sent = Instant::now();
-        let message = Message { sent, delivered: None, answered: None, answers: 0 };
-        self.books().messages[level].insert(number, message);
+        let message = Message {
+            sent: Instant::now(),
+            delivered: None,
+            answered: None,
+            answers: 0,
+            acknowledged: Vec::new(),
+        };
+        self.books().open[level].insert(number, message);
     }
 
     pub fn delivered(&self, level: usize, number: u64) {
-        if let Some(message) = self.books().messages[level].get_mut(&number) {
+        if let Some(message) = self.books().find(level, number) {
             message.delivered = Some(Instant::now());
+        }
+    }
+
+    /// The broker acknowledges work or an answer.
+    pub fn acknowledged(&self, level: usize, number: u64, acknowledged: Acknowledged) {
+        if let Some(message) = self.books().find(level, number) {
+            message.acknowledged.push(acknowledged);
         }
     }
 
     pub fn answered(&self, level: usize, number: u64) {
         let mut books = self.books();
-        let Books { messages, state_lost, closed, .. } = &mut *books;
         let now = Instant::now();
-        let Some(message) = messages[level].get_mut(&number) else {
+        if let Some(mut message) = books.open[level].remove(&number) {
+            message.answered = Some(now);
+            message.answers = 1;
+            books.done[level].insert(number, message);
+            return;
+        }
+        let Books { done, state_lost, closed, .. } = &mut *books;
+        let Some(message) = done[level].get_mut(&number) else {
             // Kept no longer: it comes very late.
             closed.doubled[level] += 1;
             return;
@@ -86,30 +130,34 @@ impl Ledger {
         message.answers += 1;
         if message.answers == 2 {
             closed.doubled[level] += 1;
-            let calm = !state_lost.iter().any(|lost| *lost >= message.sent && *lost <= now);
-            closed.doubled_live += u64::from(level == 1 && calm);
+            let is_calm = !state_lost.iter().any(|lost| *lost >= message.sent && *lost <= now);
+            closed.doubled_live += u64::from(level == 1 && is_calm);
         }
-        message.answered.get_or_insert(now);
     }
 
-    /// The broker is killed now.
-    pub fn broker_killed(&self) {
+    /// The broker was killed just now, and had stored what it had at that time.
+    pub fn broker_killed(&self, stored: Option<SystemTime>) {
+        let killed = Instant::now();
+        let since = stored.and_then(|stored| SystemTime::now().duration_since(stored).ok());
+        // What a broker never stored is all lost.
+        let stored = since.and_then(|since| killed.checked_sub(since)).unwrap_or(self.begun);
         let mut books = self.books();
-        books.kills.push(Instant::now());
-        books.state_lost.push(Instant::now());
+        books.kills.push(Kill { stored, killed });
+        books.state_lost.push(killed);
     }
 
-    /// The service or the broker begins anew now.
+    /// The service was killed, or the broker ended: mosquitto sends again as PUBLISH what it had
+    /// released before it stored it.
     pub fn state_lost(&self) {
         self.books().state_lost.push(Instant::now());
     }
 
-    pub fn fault(&self) {
-        self.books().faults += 1;
+    pub fn fault(&self, what: impl Into<String>) {
+        self.books().faults.push((Instant::now(), what.into()));
     }
 
-    pub fn faults(&self) -> u64 {
-        self.books().faults
+    pub fn faults(&self) -> usize {
+        self.books().faults.len()
     }
 
     pub fn measure(&self, gauges: Gauges) {
@@ -123,34 +171,57 @@ impl Ledger {
     /// Messages that are not answered and not excused.
     pub fn open(&self) -> usize {
         let books = self.books();
-        let all = books.messages.iter().flat_map(BTreeMap::values);
-        all.filter(|one| one.answered.is_none() && !books.is_excused(one)).count()
+        books.open.iter().flat_map(BTreeMap::values).filter(|one| !books.is_excused(one)).count()
     }
 
     /// Messages whose receipt has not come.
     pub fn unsent(&self) -> usize {
         let books = self.books();
-        let all = books.messages.iter().flat_map(BTreeMap::values);
-        all.filter(|one| one.delivered.is_none() && one.answered.is_none()).count()
+        books.open.iter().flat_map(BTreeMap::values).filter(|one| one.delivered.is_none()).count()
     }
 
-    /// Those that were delivered and not answered, and that nobody can excuse: the QoS and the number.
-    pub fn lost(&self) -> Vec<(usize, u64)> {
+    /// Tells of the messages that were not answered, those excused first, and of the faults meanwhile.
+    pub fn story(&self) -> String {
         let books = self.books();
-        let level = |level: usize| {
-            let lost = books.messages[level].iter().filter(|(_, one)| books.is_lost(one));
-            lost.map(move |(number, _)| (level + 1, *number)).collect::<Vec<_>>()
-        };
-        let mut lost = [level(0), level(1)].concat();
-        lost.truncate(100);
-        lost
+        let since = |at: Instant| at.saturating_duration_since(self.begun).as_secs_f64();
+        let mut lines = [Vec::new(), Vec::new()];
+        for (level, messages) in books.open.iter().enumerate() {
+            for (number, message) in messages {
+                let is_excused = books.is_excused(message);
+                let name = |one: &Acknowledged| {
+                    let side = if one.is_answer { "answer" } else { "work" };
+                    let end = if one.is_end { " end" } else { "" };
+                    format!("{side}{end} {:.3}", since(one.at))
+                };
+                let acknowledged: Vec<String> = message.acknowledged.iter().map(name).collect();
+                lines[usize::from(!is_excused)].push(format!(
+                    "{} QoS {} number {number}: sent {:.3} delivered {:.3?} acknowledged \
+                     {}",
+                    if is_excused { "excused:" } else { "lost:" },
+                    level + 1,
+                    since(message.sent),
+                    message.delivered.map(since),
+                    acknowledged.join(", "),
+                ));
+            }
+        }
+        for lines in &mut lines {
+            lines.truncate(TOLD);
+        }
+        let mut story = lines.concat();
+        for kill in &books.kills {
+            let (killed, stored) = (since(kill.killed), since(kill.stored));
+            story.push(format!("broker killed {killed:.3}, had stored {stored:.3}"));
+        }
+        story.extend(books.faults.iter().map(|(at, what)| format!("{:.3} {what}", since(*at))));
+        story.join("\n")
     }
 
     pub fn sum(&self) -> Sum {
         let mut books = self.books();
         books.close();
         let mut sum = books.closed;
-        for message in books.messages.iter().flat_map(BTreeMap::values) {
+        for message in books.open.iter().chain(&books.done).flat_map(BTreeMap::values) {
             sum.sent += 1;
             sum.delivered += u64::from(message.delivered.is_some());
             sum.answered += u64::from(message.answered.is_some());
@@ -162,9 +233,22 @@ impl Ledger {
 }
 
 impl Books {
+    fn find(&mut self, level: usize, number: u64) -> Option<&mut Message> {
+        match self.open[level].get_mut(&number) {
+            Some(message) => Some(message),
+            None => self.done[level].get_mut(&number),
+        }
+    }
+
+    /// Whether the broker was killed before it had stored what it acknowledged last: the answer, or the
+    /// work if there was no answer. PUBCOMP excuses nothing: what the broker had at PUBREC is released
+    /// again after its restart. What one broker says is said on connections that were made before its end.
     fn is_excused(&self, message: &Message) -> bool {
-        message.delivered.is_some_and(|delivered| {
-            self.kills.iter().any(|kill| delivered <= *kill && *kill - delivered < FORGETS)
+        let all = &message.acknowledged;
+        let has_answer = all.iter().any(|one| one.is_answer);
+        let last = all.iter().rfind(|one| one.is_answer == has_answer && !one.is_end);
+        last.is_some_and(|one| {
+            self.kills.iter().any(|kill| one.at >= kill.stored && one.connected <= kill.killed)
         })
     }
 
@@ -175,14 +259,14 @@ impl Books {
     /// Forgets what is long done with, so that these books do not grow.
     fn close(&mut self) {
         let closed = &mut self.closed;
-        for messages in &mut self.messages {
+        for messages in &mut self.done {
             messages.retain(|_, message| {
-                let is_open = message.answered.is_none_or(|answered| answered.elapsed() < KEPT);
+                let is_kept = message.answered.is_none_or(|answered| answered.elapsed() < KEPT);
                 // What is answered was delivered.
-                closed.sent += u64::from(!is_open);
-                closed.delivered += u64::from(!is_open);
-                closed.answered += u64::from(!is_open);
-                is_open
+                closed.sent += u64::from(!is_kept);
+                closed.delivered += u64::from(!is_kept);
+                closed.answered += u64::from(!is_kept);
+                is_kept
             });
         }
     }

@@ -10,14 +10,16 @@
 //!
 //! Numbered messages at QoS 1 and 2 go from a client over a broker to a service, which answers each at
 //! the same level. Client and service reach the broker over a relay each. Lost is what was delivered to
-//! the broker, as its receipt says, and never answered. What the broker had acknowledged less than
-//! [`FORGETS`](ledger::FORGETS) before it was killed it may have forgotten; that is counted apart, as
-//! excused. It ends with status 1 when a message was lost.
+//! the broker, as its receipt says, and never answered. Excused, and counted apart, is a message where
+//! the broker has said on the wire that it has it, or its answer, and was killed before it had stored
+//! that: no client can know. It ends with status 1 when a message was lost. What was heard of each
+//! message that was not answered, and all faults, are told in seconds from the start.
 
 mod faults;
 mod hostile;
 mod ledger;
 mod traffic;
+mod wire;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -53,15 +55,16 @@ async fn main() -> ExitCode {
     let more = std::env::var("SOAK_BROKER").unwrap_or_default();
     let broker = Mosquitto::start_with(&format!("{BROKER}{log}{more}\n")).await;
     let Some(broker) = broker else { return ExitCode::FAILURE };
-    let to_service = Relay::to(broker.port()).await;
-    let to_client = Relay::to(broker.port()).await;
-    let ledger = Arc::new(Ledger::default());
+    let ledger = Arc::new(Ledger::new());
+    let to_service = wire::relay(broker.port(), ledger.clone()).await;
+    let to_client = wire::relay(broker.port(), ledger.clone()).await;
     let service = service(&to_service);
     // Before the broker has its session there is nothing to lose.
     Spy::on(broker.port(), &["system/health/soak-service"]).await.next().await;
     let (hostile, port) = (hostile::start(broker.port(), seed), broker.port());
     let mut stage = Stage::new(broker, to_service, to_client, service, ledger.clone(), seed);
     let traffic = traffic::start(&stage.to_client, ledger.clone()).await;
+    stage.store().await;
 
     let end = Instant::now() + Duration::from_secs(seconds);
     let reporting = tokio::spawn(report(ledger.clone(), Instant::now()));
@@ -76,15 +79,17 @@ async fn main() -> ExitCode {
     let gauges = stage.gauges();
     let alive = traffic::answers(port).await;
     let sum = ledger.sum();
+    let failed = sum.lost > 0 || !settled || !alive;
+    if failed || sum.excused > 0 {
+        println!("{}", ledger.story());
+    }
+    if failed {
+        println!("the end of the service's log:\n{}", stage.log_end());
+    }
     println!(
         "soak: seed={seed} seconds={seconds} faults={} {sum} settled={settled} alive={alive} {gauges}",
         ledger.faults(),
     );
-    let failed = sum.lost > 0 || !settled || !alive;
-    if failed {
-        println!("lost: {:?}", ledger.lost());
-        println!("the end of the service's log:\n{}", stage.log_end());
-    }
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
