@@ -87,7 +87,7 @@ impl std::error::Error for PatternError {}
 pub enum TopicNameError {
     /// There is no text at all (MQTT-4.7.3-1).
     Empty,
-    /// It has this many bytes, more than [`MAX_LEN`](crate::MAX_LEN) (MQTT-4.7.3-3).
+    /// It has this many bytes, more than [`MAX_NAME_LEN`](crate::MAX_NAME_LEN).
     TooLong(usize),
     /// It contains U+0000 (MQTT-4.7.3-2).
     Nul,
@@ -98,6 +98,8 @@ pub enum TopicNameError {
     TooManyLevels(usize),
     /// It contains this wildcard (MQTT-3.3.2-2).
     Wildcard(char),
+    /// It begins with `$share` or `$SYS`, which are the server's.
+    Reserved,
 }
 
 impl fmt::Display for TopicNameError {
@@ -105,7 +107,11 @@ impl fmt::Display for TopicNameError {
         match self {
             Self::Empty => write!(f, "a topic name cannot be empty"),
             Self::TooLong(len) => {
-                write!(f, "this topic name has {len} bytes; MQTT allows {}", crate::MAX_LEN)
+                write!(
+                    f,
+                    "this topic name has {len} bytes, and servers take {}",
+                    crate::MAX_NAME_LEN
+                )
             }
             Self::Nul => write!(f, "a topic name cannot contain the character U+0000"),
             Self::Character(found) => write!(
@@ -120,6 +126,11 @@ impl fmt::Display for TopicNameError {
                     crate::MAX_LEVELS
                 )
             }
+            Self::Reserved => write!(
+                f,
+                "a topic name that begins with `$share` or `$SYS` makes servers close the connection: \
+                 these are their own"
+            ),
             Self::Wildcard(found) => write!(
                 f,
                 "a message is published on one topic, which cannot contain the wildcard `{found}`"

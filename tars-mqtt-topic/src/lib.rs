@@ -26,3 +26,7 @@ pub const MAX_LEN: usize = 65_535;
 /// The most levels of a topic name or filter. MQTT sets no limit, but mosquitto closes the connection
 /// beyond this one.
 pub const MAX_LEVELS: usize = 200;
+
+/// The longest topic name that is published. Shorter than what MQTT allows: many servers take no longer
+/// ones, and the embedded broker for one closes the connection.
+pub const MAX_NAME_LEN: usize = 4096;

@@ -1,7 +1,7 @@
 use std::fmt;
 
 use crate::text::{Unwanted, look};
-use crate::{MAX_LEN, PatternError, TopicNameError};
+use crate::{MAX_LEN, MAX_NAME_LEN, PatternError, TopicNameError};
 
 /// How much of a topic a wildcard takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +104,7 @@ impl Pattern {
             Some(Unwanted::Character(found)) => return Err(PatternError::Character(found)),
             Some(Unwanted::Levels(levels)) => return Err(PatternError::TooManyLevels(levels)),
         }
-        if text.starts_with("$share/") {
+        if is_shared(text) {
             return Err(PatternError::Shared);
         }
         let levels = text.split('/').map(Level::parse).collect::<Result<Vec<_>, _>>()?;
@@ -165,17 +165,24 @@ impl Pattern {
     }
 }
 
+/// Whether a server may take it for a shared subscription: mosquitto closes the connection over whatever
+/// begins like one and is none.
+fn is_shared(text: &str) -> bool {
+    text.starts_with("$share")
+}
+
 /// Checks that a message can be published on a topic name (section 4.7.3).
 ///
 /// # Errors
 ///
 /// When the name is empty, too long, or contains a wildcard or U+0000; and when servers would close
-/// the connection over it: control characters, non-characters (section 1.5.3), too many levels.
+/// the connection over it: control characters, non-characters (section 1.5.3), too many levels, and
+/// `$share` or `$SYS` at the beginning.
 pub fn check_topic_name(name: &str) -> Result<(), TopicNameError> {
     if name.is_empty() {
         return Err(TopicNameError::Empty);
     }
-    if name.len() > MAX_LEN {
+    if name.len() > MAX_NAME_LEN {
         return Err(TopicNameError::TooLong(name.len()));
     }
     let (unwanted, is_wild) = look(name);
@@ -188,6 +195,10 @@ pub fn check_topic_name(name: &str) -> Result<(), TopicNameError> {
     if is_wild && let Some(wildcard) = name.chars().find(|character| matches!(character, '+' | '#'))
     {
         return Err(TopicNameError::Wildcard(wildcard));
+    }
+    // mosquitto closes the connection over both.
+    if is_shared(name) || name.starts_with("$SYS") {
+        return Err(TopicNameError::Reserved);
     }
     Ok(())
 }
@@ -236,6 +247,7 @@ mod tests {
             ("a/{_}", E::Name("_".into())),
             ("{a}/{a}", E::RepeatedName("a".into())),
             ("$share/g/a", E::Shared),
+            ("$share", E::Shared),
         ] {
             assert_eq!(Pattern::parse(pattern), Err(error), "{pattern}");
         }
@@ -264,14 +276,17 @@ mod tests {
         for character in [' ', '~', '\u{a0}', '\u{fdcf}', '\u{fdf0}', '\u{fffd}', '\u{10fffd}'] {
             assert_eq!(check_topic_name(&format!("a/{character}")), Ok(()), "{character:?}");
         }
+        for text in ["$share/g/a", "$share/", "$share//", "$share", "$shared/a", "$SYS/a"] {
+            assert_eq!(check_topic_name(text), Err(TopicNameError::Reserved), "{text}");
+        }
+        assert_eq!(check_topic_name("a/$share/b"), Ok(()));
         let deep = |levels: usize| vec!["x"; levels].join("/");
         assert_eq!(check_topic_name(&deep(200)), Ok(()));
         assert!(Pattern::parse(&deep(200)).is_ok());
         assert_eq!(check_topic_name(&deep(201)), Err(TopicNameError::TooManyLevels(201)));
         assert_eq!(Pattern::parse(&deep(201)), Err(PatternError::TooManyLevels(201)));
-        assert_eq!(
-            check_topic_name(&"/".repeat(65_535)),
-            Err(TopicNameError::TooManyLevels(65_536))
-        );
+        assert_eq!(check_topic_name(&"/".repeat(4096)), Err(TopicNameError::TooManyLevels(4097)));
+        assert_eq!(check_topic_name(&"ü".repeat(2048)), Ok(()));
+        assert_eq!(check_topic_name(&"x".repeat(4097)), Err(TopicNameError::TooLong(4097)));
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tars_mqtt::DeadLetter;
 use tars_mqtt::prelude::*;
 use tars_mqtt::testing::TestApp;
-use tests::{Feature, ScriptedServer, Spy, envelope, on_each_broker};
+use tests::{Feature, ScriptedServer, Spy, envelope, on_each_broker, on_each_broker_with, within};
 
 #[derive(Debug, Serialize, Deserialize, Event)]
 struct Order {
@@ -172,4 +172,68 @@ async fn every_one_of_many_filters_that_an_earlier_version_left_is_unsubscribed(
     }
     drop(connection);
     drop(service);
+}
+
+/// What mosquitto or the embedded broker would close the connection for, and what only looks so.
+fn odd_texts() -> Vec<String> {
+    let odd = [
+        "",
+        "/",
+        "#",
+        "a/+/b",
+        "$share/g/x",
+        "$share",
+        "$shared/a",
+        "$share//x",
+        "$SYS/x",
+        "$",
+        "\0",
+        "\u{feff}",
+        "\u{fffe}",
+        "\u{ffff}",
+        "\u{fdd0}",
+        "\u{10ffff}",
+        "\u{7f}",
+        "\u{85}",
+        "\u{a0}",
+        "\u{2028}",
+        "\u{202e}",
+        "\u{e000}",
+        "\u{d7ff}",
+        "\u{e0001}",
+        " ",
+        "\t",
+        "\r\n",
+        "{a}",
+        "}{",
+        "%2f",
+        "a/../b",
+        "\u{1f600}",
+    ];
+    let long = [4_096, 4_097, 65_535, 65_536].map(|length| "x".repeat(length));
+    let deep = [199, 200, 201].map(|levels| vec!["a"; levels].join("/"));
+    odd.into_iter().map(str::to_owned).chain(long).chain(deep).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_topic_and_no_filter_whatever_its_characters_costs_the_connection() {
+    on_each_broker_with(&[Feature::AnyTopic], |broker| async move {
+        let client = Client::connect(broker.config("odd")).await.unwrap();
+        let mut traffic = client.rumqttc().watch();
+        for text in odd_texts() {
+            let shown: String = text.chars().take(20).collect();
+            // Taken or refused to its caller, whichever is right.
+            if let Ok(receipt) = client.message(text.clone()).send().await {
+                within(format!("PUBACK of {shown:?}"), receipt.delivered()).await.unwrap();
+            }
+            let subscription = client.subscription::<tars_mqtt::HealthStatus>(text);
+            drop(within(format!("SUBACK of {shown:?}"), subscription.open()).await);
+            while let Ok(seen) = traffic.try_recv() {
+                let is_connect = matches!(seen.packet, Packet::Connect(_) | Packet::ConnAck(_));
+                assert!(!is_connect, "{shown:?} costs the connection");
+            }
+        }
+        client.shutdown().await.unwrap();
+    })
+    .await;
 }

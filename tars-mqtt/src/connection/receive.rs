@@ -140,7 +140,8 @@ impl Task {
     /// A message that no handler takes: most likely an earlier version of the service had
     /// subscribed to it, and the broker kept the session.
     fn unhandled(&mut self, topic: &str) {
-        if self.subscriptions.is_external(topic) {
+        // What was just given up still comes until the broker has heard of it.
+        if self.subscriptions.is_external(topic) || self.subscriptions.is_unsubscribing() {
             return;
         }
         if let Some(suppressed) = self.unexpected.allow() {

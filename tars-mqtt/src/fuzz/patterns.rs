@@ -1,7 +1,9 @@
 use std::collections::HashSet;
 
 use fastrand::Rng;
-use tars_mqtt_topic::{MAX_LEN, Pattern, PatternError, check_topic_name, patterns_overlap};
+use tars_mqtt_topic::{
+    MAX_LEN, MAX_NAME_LEN, Pattern, PatternError, check_topic_name, patterns_overlap,
+};
 
 use super::{fuzz, mutate, once_in, pick, reference};
 
@@ -53,6 +55,7 @@ fn check(text: &str, pattern: &Pattern) {
     let again = Pattern::parse(&filter).expect("a filter is a pattern");
     assert_eq!(again.filter(), filter);
     let is_name = !filter.contains(['+', '#']);
+    let is_name = is_name && filter.len() <= MAX_NAME_LEN;
     assert_eq!(check_topic_name(&filter).is_ok(), is_name, "{filter:?}");
 }
 
@@ -72,7 +75,7 @@ fn is_pattern(text: &str) -> bool {
             text => text.chars().all(|c| !"+#{}".contains(c)),
         }
     });
-    let shared = levels.len() > 1 && levels[0] == "$share";
+    let shared = levels[0].starts_with("$share");
     let fits = !text.is_empty() && text.len() <= 65_535 && levels.len() <= 200;
     let is_non_character = |c: char| {
         let code = c as u32;

@@ -180,13 +180,15 @@ impl Subscriptions {
         self.external.iter().any(|filter| matches(filter, topic))
     }
 
+    /// Whether filters are being given up.
+    pub(super) fn is_unsubscribing(&self) -> bool {
+        !self.unwanted.is_empty() || !self.unsubscribing.is_empty()
+    }
+
     /// Gives up the filters by which an earlier version of the service may have left a topic with
-    /// the broker. While others are being given up, nothing: most likely they had brought this one
-    /// too, and if not, it will come again.
+    /// the broker. Not while others are being given up: most likely they had brought this one too, and
+    /// if not, it will come again.
     pub(super) fn drop_leftovers(&mut self, topic: &str) {
-        if !self.unwanted.is_empty() || !self.unsubscribing.is_empty() {
-            return;
-        }
         let plain = candidates(topic);
         let mut groups: Vec<&str> = Vec::new();
         for group in self.filters.keys().filter_map(|filter| group(filter)) {
