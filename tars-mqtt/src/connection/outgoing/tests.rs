@@ -321,3 +321,18 @@ async fn a_broker_that_answers_qos_2_with_puback_is_sent_no_releases() {
     bench.lost(false);
     assert_eq!(bench.written(), ["b", "c"]);
 }
+
+#[tokio::test]
+async fn a_first_message_at_qos_2_that_is_ignored_holds_no_others_up() {
+    let mut bench = Bench::new(config());
+    bench.outgoing = Outgoing::new(&config());
+    bench.outgoing.connected(true, bench.now);
+    for topic in ["ignored", "b", "c"] {
+        bench.publish(topic, QoS::ExactlyOnce, None).await;
+    }
+    assert_eq!(bench.written(), ["ignored"]);
+    bench.now += Duration::from_secs(2);
+    assert_eq!(bench.written(), ["PINGREQ"]);
+    bench.outgoing.pinged();
+    assert_eq!(bench.written(), ["b"]);
+}

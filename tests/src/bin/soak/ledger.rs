@@ -294,3 +294,47 @@ impl fmt::Display for Gauges {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_the_broker_acknowledged_last_and_had_not_stored_is_excused() {
+        let begun = Instant::now();
+        let at = |second: u64| begun + Duration::from_secs(second);
+        let kill = Kill { stored: at(5), killed: at(8) };
+        let books = Books { kills: vec![kill], ..Books::default() };
+        // The second, that of the connection, and whether it was an answer, and PUBCOMP.
+        let message = |acknowledged: &[(u64, u64, bool, bool)]| Message {
+            sent: begun,
+            delivered: Some(at(9)),
+            answered: None,
+            answers: 0,
+            acknowledged: acknowledged
+                .iter()
+                .map(|&(second, connected, is_answer, is_end)| Acknowledged {
+                    at: at(second),
+                    connected: at(connected),
+                    is_answer,
+                    is_end,
+                })
+                .collect(),
+        };
+        for (acknowledged, excused) in [
+            (&[][..], false),
+            (&[(4, 1, false, false)], false),
+            (&[(6, 1, false, false)], true),
+            (&[(10, 9, false, false)], false),
+            (&[(6, 1, false, false), (10, 9, false, true)], true),
+            (&[(4, 1, false, false), (6, 1, false, true)], false),
+            (&[(4, 1, false, false), (6, 1, true, false)], true),
+            (&[(6, 1, false, false), (10, 9, true, false)], false),
+            (&[(6, 1, true, false), (10, 9, true, false)], false),
+        ] {
+            let message = message(acknowledged);
+            assert_eq!(books.is_excused(&message), excused, "{acknowledged:?}");
+            assert_eq!(books.is_lost(&message), !excused);
+        }
+    }
+}

@@ -108,3 +108,33 @@ fn split(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (body, after) = rest.split_at_checked(length)?;
     Some((first, body, after))
 }
+
+#[cfg(test)]
+mod test {
+    use super::*;
+
+    #[test]
+    fn packets_are_found_however_they_arrive_and_work_and_answers_among_them() {
+        let envelope = br#"{"id":"1","data":{"number":7}}"#;
+        let mut publish = vec![0x34, 0, 0, 11];
+        publish.extend_from_slice(b"soak/done/2\x01\x02");
+        publish.extend_from_slice(envelope);
+        publish[1] = u8::try_from(publish.len() - 2).unwrap();
+        let large = [&[0x30, 0x80, 0x01][..], &[0; 128]].concat();
+        let all = [&large[..], &publish, &[0x50, 2, 1, 2]].concat();
+        for size in [1, 2, 3, 100, all.len()] {
+            let mut packets = Packets::default();
+            let (mut heard, mut found) = (Vec::new(), Vec::new());
+            for piece in all.chunks(size) {
+                packets.hear(piece, |first, body| {
+                    heard.push((first, body.len()));
+                    found.extend(numbered(first, body));
+                });
+            }
+            assert_eq!(heard, [(0x30, 128), (0x34, publish.len() - 2), (0x50, 2)]);
+            let [(0x0102, Sent { level: 1, number: 7, is_answer: true })] = found[..] else {
+                panic!("{} found", found.len())
+            };
+        }
+    }
+}
