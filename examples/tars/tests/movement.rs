@@ -19,6 +19,12 @@ fn command(id: &str, command: &str) -> String {
     envelope("movement.command", &format!("envelope-{id}"), &data.to_string())
 }
 
+/// The same, ten times as slow: so that it is under way for long enough on a busy machine too.
+fn slow(id: &str, command: &str) -> String {
+    let data = json!({"id": id, "command": command, "params": {"speed": 0.1}});
+    envelope("movement.command", &format!("envelope-{id}"), &data.to_string())
+}
+
 fn test(id: &str, data: &Value) -> String {
     envelope("movement.test", id, &data.to_string())
 }
@@ -119,7 +125,7 @@ async fn a_stop_cuts_in_at_once_and_no_frame_follows_it() {
         {
             let (under_way, waiting) = (format!("a{number}"), format!("b{number}"));
             let after = format!("c{number}");
-            frames.publish("movement/command", command(&under_way, "bow")).await;
+            frames.publish("movement/command", slow(&under_way, "bow")).await;
             frames.publish("movement/command", command(&waiting, "laugh")).await;
             let first = json(&frames.next().await)["data"].clone();
             assert_eq!((&first["id"], &first["seq"]), (&json!(under_way), &json!(0)));
