@@ -8,8 +8,8 @@ mod app;
 pub mod broker;
 mod client;
 pub mod config;
-mod connection;
 mod delivery;
+mod driver;
 mod error;
 mod event;
 pub mod extract;
@@ -18,15 +18,17 @@ mod fuzz;
 mod handler;
 mod log;
 mod message;
+mod net;
 mod panics;
 mod qos;
 pub mod reply;
 mod router;
+mod session;
 mod task;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod text;
-mod transport;
+mod wire;
 
 pub use app::{App, Running};
 pub use bytes::Bytes;
@@ -35,7 +37,6 @@ pub use client::{
     SubscriptionBuilder, Transport,
 };
 pub use config::Config;
-pub use connection::ConnectionState;
 pub use error::{BoxError, Error, MissingState, Refusal, Result};
 pub use event::{DeadLetter, Envelope, Event, HealthStatus};
 pub use extract::{Context, Json, State};
@@ -44,8 +45,9 @@ pub use qos::QoS;
 pub use reply::Replies;
 /// The crate whose packets [`Transport`] sends and shows.
 pub use rumqttc;
+pub use session::ConnectionState;
 pub use tars_mqtt_macros::{Event, main, subscribe};
-pub use transport::{Direction, Traffic};
+pub use wire::{Direction, Traffic};
 
 /// What nearly every service needs.
 pub mod prelude {

@@ -55,8 +55,12 @@ struct Window {
 impl LogLimit {
     /// Whether a line may be logged, and how many were left out since the last one that was.
     pub(crate) fn allow(&self) -> Option<u64> {
+        self.allow_at(Instant::now())
+    }
+
+    /// The same, where the time is known.
+    pub(crate) fn allow_at(&self, now: Instant) -> Option<u64> {
         let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
         if window.started.is_none_or(|started| now.duration_since(started) >= WINDOW) {
             window.started = Some(now);
             window.logged = 0;

@@ -7,8 +7,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
 use crate::client::Client;
-use crate::connection::Command;
 use crate::delivery::Queue;
+use crate::session::Command;
 use crate::{Error, Result};
 
 /// How a service ends in order, whoever says so: its handle, its client, or one of its handlers.

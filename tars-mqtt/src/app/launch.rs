@@ -7,12 +7,13 @@ use super::lifeline::Lifeline;
 use super::running::{Running, Service};
 use super::{App, plan};
 use crate::Result;
-use crate::connection::{NewTarget, Plan, Task};
+use crate::client::Client;
 use crate::delivery::{Dedupe, Queue};
 use crate::extract::{SHARE, Scope};
 use crate::handler::{AckMode, Limits, Neighbours, Retained, Worker};
 use crate::log::LogLimit;
-use crate::transport::Dialer;
+use crate::net::Dialer;
+use crate::session::{NewTarget, Plan};
 
 impl App {
     /// Starts to connect, with all handlers waiting for messages.
@@ -39,9 +40,9 @@ impl App {
         // In the process there is one connection for all.
         let may_isolate = dialer.is_network();
         let (dedupe, key) = (config.dedupe_window(), config.duplicates_compared_by());
-        let (client, mut task) = Task::prepare(config.clone(), dialer.clone(), true);
+        let (client, mut driver) = Client::prepare(config.clone(), dialer.clone(), true);
         if let Some(tracker) = self.tracker {
-            task.track_all(tracker);
+            driver.session.track_all(tracker);
         }
         let states = Arc::new(self.states);
         let (stopping_sender, stopping) = watch::channel(false);
@@ -54,7 +55,7 @@ impl App {
             let spec = handler.spec;
             let (filter, subscription) = plan::filters(spec)?;
             let own = (spec.options.isolated && may_isolate)
-                .then(|| Task::prepare(config.isolated(spec.name), dialer.clone(), true));
+                .then(|| Client::prepare(config.isolated(spec.name), dialer.clone(), true));
             let wake = own.as_ref().map_or(&client, |(own, _)| own).0.wake.clone();
             let queue = Arc::new(Queue::new(spec.options.queue, spec.options.overflow, wake));
             let worker = Arc::new(Worker {
@@ -91,9 +92,10 @@ impl App {
                 qos: spec.qos(),
             };
             match own {
-                Some((own, mut connection)) => {
-                    task.depend_on(&own, &mut connection);
-                    starting.push(connection.spawn(vec![plan]));
+                Some((own, mut other)) => {
+                    driver.session.depend_on(&mut other.session);
+                    starting.push(other.session.start(vec![plan]));
+                    other.spawn();
                     isolated.push(own);
                 }
                 None => plans.push(plan),
@@ -102,7 +104,8 @@ impl App {
         let ending = Arc::new(Ending::new(queues, stopping_sender, workers, isolated));
         // A client is launched once.
         let _ = client.0.ending.set(ending.clone());
-        starting.push(task.spawn(plans));
+        starting.push(driver.session.start(plans));
+        driver.spawn();
         let lifeline = Lifeline::hold(client.0.wake.clone());
         Ok(Running::new(Service {
             client,

@@ -20,12 +20,12 @@ pub use running::Running;
 
 use crate::client::Client;
 use crate::config::Config;
-use crate::connection::Tracker;
 use crate::error::BoxError;
 use crate::extract::States;
 use crate::handler::{Handler, Registration};
+use crate::net::Dialer;
+use crate::session::Tracker;
 use crate::task::BoxFuture;
-use crate::transport::Dialer;
 use crate::{Error, Result};
 use signals::Signals;
 

@@ -9,9 +9,9 @@ use super::OnReady;
 use super::ending::Ending;
 use super::lifeline::Lifeline;
 use crate::client::Client;
-use crate::connection::ConnectionState;
 use crate::error::BoxError;
 use crate::panics::caught_to_the_end;
+use crate::session::ConnectionState;
 use crate::{Error, Result};
 
 /// A service that runs. Made by [`App::start`](super::App::start).

@@ -1,5 +1,5 @@
 use super::Client;
-use crate::connection::HealthReport;
+use crate::session::HealthReport;
 use crate::{Error, Result};
 
 /// Says how the service is. Made by [`Client::health`].

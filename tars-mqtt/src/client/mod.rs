@@ -1,6 +1,7 @@
 //! The way to the broker, for handlers and for programs of their own.
 
 mod answers;
+mod connect;
 mod health;
 mod publish;
 mod request;
@@ -25,10 +26,11 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{oneshot, watch};
 
 use crate::config::Config;
-use crate::connection::{Command, ConnectionState, Task};
 use crate::delivery::{Entry, Wake};
 use crate::event::{encode, fresh_id};
-use crate::transport::{Dialer, Publish};
+use crate::net::Dialer;
+use crate::session::{Command, ConnectionState};
+use crate::wire::Publish;
 use crate::{Error, Event, Result};
 
 /// A connection to the broker that is kept up. Cheap to clone; all clones share it.
@@ -72,8 +74,10 @@ impl Client {
     pub async fn connect(config: Config) -> Result<Self> {
         config.validate()?;
         let dialer = Dialer::new(&config)?;
-        let (client, task) = Task::prepare(config, dialer, false);
-        task.spawn(Vec::new()).await.unwrap_or(Err(Error::Stopped))?;
+        let (client, mut driver) = Self::prepare(config, dialer, false);
+        let started = driver.session.start(Vec::new());
+        driver.spawn();
+        started.await.unwrap_or(Err(Error::Stopped))?;
         Ok(client)
     }
 

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::Client;
 use crate::delivery::Wake;
 use crate::event::{encode, fresh_id};
-use crate::transport::Publish;
+use crate::wire::Publish;
 use crate::{Error, Event, QoS, Result};
 
 /// Says how a message that was accepted has ended. May be dropped: the message is sent all the same.

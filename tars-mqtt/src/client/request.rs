@@ -11,8 +11,8 @@ use serde::de::DeserializeOwned;
 use super::Client;
 use super::answers::{Answers, PassedOver, Wanted};
 use super::subscription::read_caught;
-use crate::connection::Command;
 use crate::event::{Envelope, fresh_id};
+use crate::session::Command;
 use crate::{Error, Event, Result};
 
 /// How long an answer may take unless told otherwise.

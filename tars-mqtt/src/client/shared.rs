@@ -7,9 +7,9 @@ use tokio::sync::{OnceCell, mpsc, watch};
 use super::answers::Answers;
 use crate::app::Ending;
 use crate::config::Config;
-use crate::connection::{Command, ConnectionState, HealthSlot};
 use crate::delivery::{Outbox, Wake};
-use crate::transport::TrafficTap;
+use crate::session::{Command, ConnectionState, HealthSlot};
+use crate::wire::TrafficTap;
 
 /// What all clones of a client share with the connection's task.
 pub(crate) struct Shared {

@@ -11,12 +11,12 @@ use tars_mqtt_topic::Pattern;
 use tokio::sync::oneshot;
 
 use super::Client;
-use crate::connection::Command;
 use crate::delivery::{Job, Overflow, Queue};
 use crate::event::{Envelope, Head, Unreadable, fresh_id, now, read_data};
 use crate::log::{LogLimit, quoted};
 use crate::message::Message;
 use crate::panics::caught;
+use crate::session::Command;
 use crate::{Error, Event, QoS, Result};
 
 /// QoS 0 messages that may wait in a stream.

@@ -4,8 +4,8 @@ use rumqttc::Packet;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::Shared;
-use crate::connection::Command;
-use crate::transport::{Traffic, TrafficTap};
+use crate::session::Command;
+use crate::wire::{Traffic, TrafficTap};
 use crate::{Error, Result};
 
 /// The transport beneath a [`Client`](crate::Client), for what this crate does not cover.
@@ -49,7 +49,7 @@ impl Transport {
     /// [`Error::Stopped`] once the client has shut down.
     pub async fn send(&self, packet: Packet) -> Result<()> {
         let (done, sent) = oneshot::channel();
-        let command = Box::new(Command::Send { packet, done });
+        let command = Box::new(Command::Send { packet: packet.into(), done });
         let connection = self.commands.upgrade().ok_or(Error::Stopped)?;
         connection.send(command).map_err(|_| Error::Stopped)?;
         drop(connection);

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::ticket::Hold;
 use super::wake::Wake;
-use crate::transport::Publish;
+use crate::wire::Publish;
 use crate::{Error, QoS, Result};
 
 /// Messages that may wait to be sent, beyond those that wait for their acknowledgement. A large one

@@ -14,7 +14,7 @@ use crate::event::{Head, encode, fresh_id, now};
 use crate::handler::HandlerSpec;
 use crate::log::{LogLimit, quoted};
 use crate::message::Message;
-use crate::transport::Publish;
+use crate::wire::Publish;
 use crate::{Error, Event, QoS, Result};
 
 /// What is known of the message that is being handled, and the way to answer it.

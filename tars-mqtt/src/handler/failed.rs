@@ -5,9 +5,9 @@ use tokio::sync::watch;
 use super::letter::{Remains, put_together};
 use super::told::Told;
 use super::{OtherTypes, Worker};
-use crate::connection::ConnectionState;
 use crate::extract::{Context, RejectionKind};
 use crate::log::quoted;
+use crate::session::ConnectionState;
 use crate::{Error, Result};
 
 /// How long a dead letter waits for room in the outbox, with a connection that could make some.

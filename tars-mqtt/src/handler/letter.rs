@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 
 use crate::event::{DeadLetter, encode};
 use crate::text::cut;
-use crate::transport::Publish;
+use crate::wire::Publish;
 use crate::{Error, Event as _, QoS, Result};
 
 /// What a dead letter is made of.

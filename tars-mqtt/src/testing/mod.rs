@@ -26,10 +26,13 @@
 //! # }
 //! ```
 
+mod peer;
+
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use peer::{Delivery, Peer};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tars_mqtt_topic::patterns_overlap;
@@ -40,7 +43,7 @@ use crate::client::{Client, read};
 use crate::config::Config;
 use crate::event::{Envelope, encode, fresh_id};
 use crate::message::Message;
-use crate::transport::{Delivery, Dialer, Peer};
+use crate::net::Dialer;
 use crate::{Event, QoS, Result};
 
 /// Published behind what a test waits for, and not shown to it.

@@ -1,0 +1,445 @@
+//! Messages on their way to the broker.
+
+mod stale;
+mod suspect;
+#[cfg(test)]
+mod tests;
+mod window;
+
+use std::collections::VecDeque;
+
+use stale::Stale;
+use suspect::Suspects;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use window::Window;
+
+use super::packet_ids::PacketIds;
+use crate::config::Config;
+use crate::delivery::{Entry, Outbox};
+use crate::error::{Error, Result};
+use crate::qos::QoS;
+use crate::wire::{Packet, PacketSink};
+
+/// Taken from the outbox at once.
+const BATCH: usize = 256;
+
+/// Messages that were given up and never answered, from which on the connection is made anew: each keeps
+/// its identifier until then, and there are not many more.
+const MAX_GIVEN_UP: usize = 8192;
+
+/// Messages on their way to the broker, in the order in which they were accepted.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    /// Sent, or sent on an earlier connection, and not acknowledged.
+    in_flight: VecDeque<InFlight>,
+    /// How many of those have been sent on this connection.
+    sent: usize,
+    /// How many of those were given up, and are known by their identifiers alone.
+    given_up: usize,
+    window: Window,
+    /// To be sent before anything from the outbox.
+    next: VecDeque<Entry>,
+    /// Of QoS 0 messages that are in the socket's buffer.
+    written: Vec<oneshot::Sender<Result<()>>>,
+    /// What the connection itself says of the service: the newest only.
+    health: Option<Entry>,
+    heartbeat: Option<Entry>,
+    suspects: Suspects,
+    stale: Stale,
+}
+
+#[derive(Debug)]
+struct InFlight {
+    id: u16,
+    /// `None` once it was given up; the identifier stays in use until the broker answers.
+    entry: Option<Entry>,
+    qos: QoS,
+    /// PUBREC has come: the message is with the broker, PUBREL is due (section 4.3.3).
+    released: bool,
+    is_status: bool,
+    sent_at: Instant,
+    /// The broker goes on without acknowledging it: it takes no place in the window.
+    ignored: bool,
+}
+
+impl InFlight {
+    /// Whether it takes a place in the window. One at QoS 2 does even if it was given up here: the
+    /// broker may still have it.
+    fn counts(&self) -> bool {
+        let is_wanted = self.entry.is_some() || self.qos == QoS::ExactlyOnce;
+        is_wanted && !self.ignored && !self.is_status
+    }
+}
+
+impl Outgoing {
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            in_flight: VecDeque::new(),
+            sent: 0,
+            given_up: 0,
+            window: Window::new(config.in_flight_limits()),
+            next: VecDeque::new(),
+            written: Vec::new(),
+            health: None,
+            heartbeat: None,
+            suspects: Suspects::new(config.publish_attempts()),
+            stale: Stale::default(),
+        }
+    }
+
+    /// A connection begins, to a broker that has kept the session or not.
+    pub(super) fn connected(&mut self, session_present: bool, now: Instant) {
+        self.stale.connected(session_present);
+        self.suspects.connected(now);
+    }
+
+    /// The program has itself sent a ping.
+    pub(super) fn add_external_ping(&mut self) {
+        self.window.add_external_ping();
+    }
+
+    /// Writes what can be written: what an earlier connection left, then what is new.
+    pub(super) fn send(
+        &mut self,
+        out: &mut impl PacketSink,
+        ids: &mut PacketIds,
+        outbox: &Outbox,
+        now: Instant,
+    ) {
+        self.stale.release(out, ids, now);
+        if !self.send_again(out, now) {
+            return;
+        }
+        self.send_status(out, ids, now);
+        if self.suspects.is_due(now) {
+            self.try_suspect(out, now);
+        }
+        while out.has_room() && !self.suspects.is_trial_on(now) {
+            if self.next.is_empty() {
+                self.refill(outbox);
+            }
+            let Some(first) = self.next.front() else {
+                if self.window.room() == 0 && outbox.len() > 0 {
+                    self.window.blocked(&self.in_flight, out, now);
+                }
+                break;
+            };
+            let qos = first.publish.qos();
+            if qos == QoS::AtMostOnce {
+                if let Some(entry) = self.next.pop_front() {
+                    self.send_unacknowledged(entry, out);
+                }
+                continue;
+            }
+            let wanted = self.in_flight.len() - self.given_up;
+            if wanted >= window::MAX_IN_FLIGHT || !self.window.has_room(qos, self.stale.limit()) {
+                self.window.blocked(&self.in_flight, out, now);
+                break;
+            }
+            let Some(id) = ids.take() else { break };
+            if let Some(entry) = self.next.pop_front() {
+                self.send_as(id, entry, false, out, now);
+            }
+        }
+    }
+
+    /// Sends again what an earlier connection left. Returns whether that is all.
+    fn send_again(&mut self, out: &mut impl PacketSink, now: Instant) -> bool {
+        while self.sent < self.in_flight.len() && out.has_room() {
+            let again = &mut self.in_flight[self.sent];
+            let has_room = self.window.has_room(again.qos, self.stale.limit());
+            if again.counts() && !again.released && !has_room {
+                self.window.blocked(&self.in_flight, out, now);
+                break;
+            }
+            match &again.entry {
+                _ if again.released => out.send(Packet::PubRel(again.id.into())),
+                Some(entry) => out.publish(&entry.publish, again.id, true),
+                None => {}
+            }
+            again.sent_at = now;
+            self.window.opened(again);
+            self.sent += 1;
+        }
+        self.sent == self.in_flight.len()
+    }
+
+    fn send_status(&mut self, out: &mut impl PacketSink, ids: &mut PacketIds, now: Instant) {
+        if let Some(heartbeat) = self.heartbeat.take() {
+            self.send_unacknowledged(heartbeat, out);
+        }
+        // One after the other, so that however much a service says of itself, the newest is last.
+        if self.health.is_some()
+            && !self.suspects.is_status_muted(now)
+            && !self.in_flight.iter().any(|sent| sent.is_status)
+            && let Some(id) = ids.take()
+            && let Some(entry) = self.health.take()
+        {
+            self.send_as(id, entry, true, out, now);
+        }
+    }
+
+    /// Sends a message that the broker may have closed connections for, and nothing after it.
+    fn try_suspect(&mut self, out: &mut impl PacketSink, now: Instant) {
+        let Some(mut suspect) = self.suspects.begin_trial(now) else { return };
+        if let Some(entry) = &suspect.entry {
+            out.publish(&entry.publish, suspect.id, true);
+        }
+        suspect.sent_at = now;
+        self.window.opened(&suspect);
+        self.in_flight.push_back(suspect);
+        self.sent += 1;
+    }
+
+    fn refill(&mut self, outbox: &Outbox) {
+        let mut batch = BATCH;
+        let mut room = self.window.room();
+        let take = |entry: &Entry| {
+            let needs_room = entry.publish.qos() > QoS::AtMostOnce;
+            if batch == 0 || (needs_room && room == 0) {
+                return false;
+            }
+            batch -= 1;
+            room -= usize::from(needs_room);
+            true
+        };
+        outbox.take_while(take, &mut self.next);
+    }
+
+    fn send_unacknowledged(&mut self, entry: Entry, out: &mut impl PacketSink) {
+        out.publish(&entry.publish, 0, false);
+        self.written.extend(entry.receipt);
+    }
+
+    fn send_as(
+        &mut self,
+        id: u16,
+        mut entry: Entry,
+        is_status: bool,
+        out: &mut impl PacketSink,
+        now: Instant,
+    ) {
+        // It waits in the outbox no more.
+        entry.share = None;
+        out.publish(&entry.publish, id, false);
+        let qos = entry.publish.qos();
+        let sent = InFlight {
+            id,
+            entry: Some(entry),
+            qos,
+            released: false,
+            is_status,
+            sent_at: now,
+            ignored: false,
+        };
+        self.window.opened(&sent);
+        self.in_flight.push_back(sent);
+        self.sent += 1;
+    }
+
+    /// What the service, or the connection, says of the service. Takes the place of what was said
+    /// before and has not gone out.
+    pub(super) fn set_health(&mut self, entry: Entry) {
+        self.health = Some(entry);
+    }
+
+    pub(super) fn set_heartbeat(&mut self, entry: Entry) {
+        self.heartbeat = Some(entry);
+    }
+
+    /// Whether the broker has not yet taken all that the connection says of the service.
+    pub(super) fn status_is_pending(&self) -> bool {
+        self.health.is_some() || self.in_flight.iter().any(|sent| sent.is_status)
+    }
+
+    /// The socket's buffer has been written out.
+    pub(super) fn flushed(&mut self) {
+        for receipt in self.written.drain(..) {
+            // Whoever published may not be interested.
+            let _ = receipt.send(Ok(()));
+        }
+    }
+
+    /// Asks the broker for a sign of life.
+    pub(super) fn ping(&mut self, out: &mut impl PacketSink) {
+        self.window.ping(out);
+    }
+
+    /// PINGRESP: the broker has got past everything that was sent before its PINGREQ.
+    pub(super) fn pinged(&mut self) {
+        self.window.pinged(self.in_flight.iter_mut().take(self.sent));
+    }
+
+    fn take(&mut self, id: u16) -> Option<InFlight> {
+        let index = self.in_flight.iter().position(|sent| sent.id == id)?;
+        let taken = self.in_flight.remove(index)?;
+        self.given_up -= usize::from(taken.entry.is_none());
+        if index < self.sent {
+            self.sent -= 1;
+            self.window.closed(&taken);
+        }
+        Some(taken)
+    }
+
+    /// PUBACK: the broker has it. Some answer so at QoS 2 too.
+    pub(super) fn acknowledged(&mut self, id: u16, ids: &mut PacketIds) {
+        match self.take(id) {
+            Some(sent) => {
+                if sent.qos == QoS::ExactlyOnce {
+                    self.stale.is_unknown();
+                }
+                self.finished(sent, ids);
+            }
+            None => tracing::debug!(id, "an acknowledgement for nothing that this session sent"),
+        }
+    }
+
+    /// PUBREC: the broker has a QoS 2 message and waits for its release.
+    pub(super) fn received(&mut self, id: u16) {
+        if let Some(sent) = self.in_flight.iter_mut().find(|sent| sent.id == id) {
+            sent.released = true;
+            self.stale.received();
+        }
+    }
+
+    /// PUBCOMP: the broker has let go of a message. One that it has not received is another than that,
+    /// which was under the same identifier.
+    pub(super) fn completed(&mut self, id: u16, ids: &mut PacketIds) {
+        let is_released = |sent: &InFlight| sent.id == id && sent.released;
+        if self.in_flight.iter().any(is_released)
+            && let Some(sent) = self.take(id)
+        {
+            self.stale.done(id);
+            self.finished(sent, ids);
+        }
+    }
+
+    fn finished(&mut self, sent: InFlight, ids: &mut PacketIds) {
+        ids.free(sent.id);
+        self.suspects.acknowledged(sent.id);
+        if let Some(entry) = sent.entry {
+            entry.delivered();
+        }
+    }
+
+    /// The connection is lost. Returns a message that is given up because the broker closes the
+    /// connection whenever it is sent.
+    pub(super) fn connection_lost(
+        &mut self,
+        ids: &mut PacketIds,
+        closed_at_once: bool,
+        now: Instant,
+    ) -> Option<Entry> {
+        let condemned =
+            self.suspects.connection_lost(&mut self.in_flight, self.sent, closed_at_once, now);
+        self.sent = 0;
+        self.window.reset();
+        self.stale.connection_lost();
+        for receipt in self.written.drain(..) {
+            let _ = receipt.send(Err(Error::Disconnected));
+        }
+        (self.health, self.heartbeat) = (None, None);
+        self.in_flight.retain_mut(|sent| {
+            sent.ignored = false;
+            // Given up, and perhaps with the broker, which then keeps the identifier until it is
+            // told that the message may go.
+            sent.released |= sent.entry.is_none() && sent.qos == QoS::ExactlyOnce;
+            let keep = (sent.entry.is_some() || sent.released) && !sent.is_status;
+            if !keep {
+                ids.free(sent.id);
+            }
+            keep
+        });
+        self.given_up = self.in_flight.iter().filter(|sent| sent.entry.is_none()).count();
+        let InFlight { id, entry, .. } = condemned?;
+        ids.free(id);
+        entry
+    }
+
+    /// The message that the broker would have to acknowledge first, and how many connections it has
+    /// closed instead.
+    pub(super) fn suspect(&self) -> Option<&Entry> {
+        self.suspects.entry().or_else(|| self.in_flight.front()?.entry.as_ref())
+    }
+
+    /// The broker knows nothing of what was sent: all of it is sent anew.
+    pub(super) fn session_lost(&mut self, ids: &mut PacketIds) {
+        while let Some(sent) = self.in_flight.pop_back() {
+            ids.free(sent.id);
+            if let Some(entry) = sent.entry {
+                self.next.push_front(entry);
+            }
+        }
+        (self.sent, self.given_up) = (0, 0);
+        self.window.reset();
+    }
+
+    /// Whether identifiers run out because the broker has not answered what was given up. On another
+    /// connection those at QoS 1 are free again.
+    pub(super) fn is_clogged(&self) -> bool {
+        let at_qos_1 = |sent: &&InFlight| sent.entry.is_none() && sent.qos == QoS::AtLeastOnce;
+        self.given_up >= MAX_GIVEN_UP
+            && self.in_flight.iter().filter(at_qos_1).count() >= MAX_GIVEN_UP
+    }
+
+    /// When something is due that is not the end of a message.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let deadlines = [self.window.deadline(), self.suspects.deadline(), self.stale.deadline()];
+        deadlines.into_iter().flatten().min()
+    }
+
+    /// When the next message has waited too long.
+    pub(super) fn expiry(&self) -> Option<Instant> {
+        let first = self.in_flight.iter().find_map(|sent| sent.entry.as_ref());
+        let waiting = first.into_iter().chain(self.next.front()).chain(self.suspects.entry());
+        waiting.filter_map(|entry| entry.deadline).min()
+    }
+
+    /// Gives up what has waited too long for its acknowledgement.
+    pub(super) fn expire(&mut self, ids: &mut PacketIds, now: Instant) -> Vec<Entry> {
+        let mut given_up: Vec<Entry> = Vec::new();
+        for (index, sent) in self.in_flight.iter_mut().enumerate() {
+            match &sent.entry {
+                Some(entry) if entry.is_late(now) => {}
+                Some(_) => break,
+                None => continue,
+            }
+            let counted = sent.counts();
+            given_up.extend(sent.entry.take());
+            self.given_up += 1;
+            if index < self.sent && counted && !sent.counts() {
+                self.window.freed(sent.qos);
+            }
+        }
+        while self.next.front().is_some_and(|entry| entry.is_late(now)) {
+            given_up.extend(self.next.pop_front());
+        }
+        for InFlight { id, entry, .. } in self.suspects.expire(now) {
+            ids.free(id);
+            given_up.extend(entry);
+        }
+        given_up
+    }
+
+    /// Messages that the broker does not have yet.
+    pub(super) fn unfinished(&self) -> usize {
+        let is_message = |sent: &&InFlight| sent.entry.is_some() && !sent.is_status;
+        let in_flight = self.in_flight.iter().filter(is_message).count();
+        self.next.len() + in_flight + self.suspects.len()
+    }
+
+    /// Ends all that is left.
+    pub(super) fn abandon(&mut self) {
+        let in_flight = self.in_flight.drain(..).filter_map(|sent| sent.entry);
+        for entry in in_flight.chain(self.next.drain(..)).chain(self.suspects.take()) {
+            if let Some(receipt) = entry.receipt {
+                // Whoever published may not be interested.
+                let _ = receipt.send(Err(Error::Stopped));
+            }
+        }
+        for receipt in self.written.drain(..) {
+            let _ = receipt.send(Err(Error::Stopped));
+        }
+    }
+}

@@ -1,0 +1,130 @@
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::super::packet_ids::PacketIds;
+use crate::wire::{MAX_PACKET_ID, Packet, PacketSink};
+
+/// Messages at QoS 2 that are remembered after their end.
+const REMEMBERED: usize = 1024;
+
+/// Identifiers that an earlier process may have used.
+const ALL: Range<u16> = 1..MAX_PACKET_ID + 1;
+
+/// Identifiers of an earlier process that are released at once.
+const STEP: usize = 4096;
+
+/// How long the next ones wait where the broker does not answer.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Messages at QoS 2 that the broker may hold, waiting for a release that nobody owes it any more: those
+/// of an earlier process that was killed, and those that were done with before a broker came back with
+/// an older state. Such a message is never delivered. It also takes one of the places that the broker
+/// has for this client's messages; when all are taken, mosquitto acknowledges what comes and drops it,
+/// at QoS 1 too, for as long as the session lives.
+///
+/// A release of what the broker does not hold is answered and does nothing (section 4.3.3), so all that
+/// may be held are released: those done with lately at the beginning of each connection; and once in a
+/// process, if the broker has kept a session that an earlier one may have used, all identifiers that
+/// are not in use. That happens when the broker has shown with its first PUBREC that it knows QoS 2,
+/// for others may take a PUBREL for an error.
+#[derive(Debug, Default)]
+pub(super) struct Stale {
+    done: VecDeque<u16>,
+    earlier: Earlier,
+    /// Whether `done` is to be released on this connection.
+    is_due: bool,
+    released_at: Option<Instant>,
+}
+
+/// What is known of an earlier process.
+#[derive(Debug, Default)]
+enum Earlier {
+    #[default]
+    Unknown,
+    /// Its identifiers may be with the broker.
+    Possible,
+    /// They are being released, in order.
+    Releasing(Range<u16>),
+    Gone,
+}
+
+impl Stale {
+    /// A connection begins, to a broker that has kept the session or not.
+    pub(super) fn connected(&mut self, session_present: bool) {
+        if !session_present {
+            self.done.clear();
+            self.earlier = Earlier::Gone;
+        }
+        match self.earlier {
+            Earlier::Unknown => self.earlier = Earlier::Possible,
+            // What was released on the last connection may not have arrived.
+            Earlier::Releasing(_) => self.earlier = Earlier::Releasing(ALL),
+            Earlier::Possible | Earlier::Gone => {}
+        }
+        self.is_due = true;
+    }
+
+    /// How many messages at QoS 2 may be under way until all is released. One, as long as it is not
+    /// known whether there is anything: it has its own identifier, and a place at the broker.
+    pub(super) fn limit(&self) -> usize {
+        match self.earlier {
+            Earlier::Unknown | Earlier::Gone => usize::MAX,
+            Earlier::Possible => 1,
+            Earlier::Releasing(_) => 0,
+        }
+    }
+
+    /// The broker has answered a message at QoS 2 with PUBREC.
+    pub(super) fn received(&mut self) {
+        if let Earlier::Possible = self.earlier {
+            self.earlier = Earlier::Releasing(ALL);
+        }
+    }
+
+    /// The broker has answered a message at QoS 2 with PUBACK: it does not know QoS 2.
+    pub(super) fn is_unknown(&mut self) {
+        if let Earlier::Possible = self.earlier {
+            self.earlier = Earlier::Gone;
+        }
+    }
+
+    /// A message is done with.
+    pub(super) fn done(&mut self, id: u16) {
+        if self.done.len() >= REMEMBERED {
+            self.done.pop_front();
+        }
+        self.done.push_back(id);
+    }
+
+    /// Releases what is to be released now. More are released when those are answered.
+    pub(super) fn release(&mut self, out: &mut impl PacketSink, ids: &PacketIds, now: Instant) {
+        if std::mem::take(&mut self.is_due) {
+            for &id in self.done.iter().filter(|id| !ids.is_used(**id)) {
+                out.send(Packet::PubRel(id.into()));
+            }
+        }
+        let Earlier::Releasing(rest) = &mut self.earlier else { return };
+        if !out.has_room() {
+            return;
+        }
+        for id in rest.take(STEP).filter(|id| !ids.is_used(*id)) {
+            out.send(Packet::PubRel(id.into()));
+        }
+        self.released_at = Some(now);
+        if rest.start >= rest.end {
+            (self.earlier, self.released_at) = (Earlier::Gone, None);
+        }
+    }
+
+    /// When more are released, if not before.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.released_at.map(|at| at + PAUSE)
+    }
+
+    pub(super) fn connection_lost(&mut self) {
+        self.released_at = None;
+    }
+}
