@@ -84,9 +84,14 @@ pub(crate) struct Outbox {
 
 impl Outbox {
     pub(crate) fn new(wake: Arc<Wake>) -> Self {
+        Self::with_room(CAPACITY as usize, wake)
+    }
+
+    /// With room for so many messages.
+    pub(crate) fn with_room(room: usize, wake: Arc<Wake>) -> Self {
         Self {
             entries: Mutex::new(Some(VecDeque::new())),
-            room: Semaphore::new(CAPACITY as usize),
+            room: Semaphore::new(room),
             wake,
             link_up: AtomicBool::new(false),
             link: watch::Sender::new(false),
@@ -153,6 +158,13 @@ impl Outbox {
         if taken > 0 {
             self.room.add_permits(taken);
         }
+    }
+
+    /// Places that are taken.
+    #[cfg(test)]
+    pub(crate) fn taken(&self) -> usize {
+        let entries = self.entries();
+        entries.as_ref().map_or(0, |all| all.iter().map(|entry| entry.places() as usize).sum())
     }
 
     pub(crate) fn len(&self) -> usize {

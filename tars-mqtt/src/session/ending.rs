@@ -54,7 +54,7 @@ impl Session {
         }
         match self.health.shutdown() {
             Some(entry) => {
-                self.outgoing.set_health(entry);
+                self.outgoing.set_last_health(entry);
                 Farewell::Saying
             }
             None => Farewell::Said,

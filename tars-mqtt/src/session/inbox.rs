@@ -268,6 +268,11 @@ impl Inbox {
         self.unacknowledged.is_empty()
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.unacknowledged.len()
+    }
+
     /// The message that holds up the others, if there is one.
     pub(super) fn stalled(&self) -> Option<Stalled<'_>> {
         let first = self.unacknowledged.front()?;

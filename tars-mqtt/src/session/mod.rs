@@ -19,6 +19,8 @@ mod own_requests;
 mod packet_ids;
 mod phase;
 mod receive;
+#[cfg(test)]
+mod sim;
 mod subscriptions;
 mod targets;
 mod timeout;

@@ -91,6 +91,11 @@ pub(super) enum Came {
 }
 
 impl OwnRequests {
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
     /// A request goes out to a handler of this service.
     pub(super) fn add(&mut self, message: Message, wanted: Weak<()>, shared: Shared, now: Instant) {
         self.forget_unwanted();

@@ -40,6 +40,12 @@ impl PacketIds {
         self.used.get(usize::from(id)).is_some_and(|used| *used)
     }
 
+    /// How many are in use.
+    #[cfg(test)]
+    pub(super) fn used(&self) -> usize {
+        self.used.iter().filter(|used| **used).count()
+    }
+
     pub(super) fn free(&mut self, id: u16) {
         if let Some(used) = self.used.get_mut(usize::from(id)) {
             *used = false;

@@ -183,7 +183,7 @@ impl Session {
     }
 
     fn subscribed(&mut self, id: u16, granted: &[Result<QoS, Reason>], now: Instant) {
-        match self.subscriptions.answered(id, granted, &mut self.ids) {
+        match self.subscriptions.answered(id, granted, &mut self.ids, now) {
             Ok(answer) => self.refused(answer, now),
             Err(reason) => self.connection.give_up(reason),
         }

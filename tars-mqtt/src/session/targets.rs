@@ -160,6 +160,9 @@ impl Targets {
         self.router.remove(&target.filter, index);
         target.queue.clear();
         self.full.retain(|&full| full != index);
+        if self.full.is_empty() {
+            self.full_since = None;
+        }
         self.free.push(index);
         if let Some(stream) = target.stream {
             self.streams.remove(&stream);
@@ -325,6 +328,11 @@ impl Targets {
             .map(|target| target.name.as_str())
             .collect();
         busy.join(", ")
+    }
+
+    #[cfg(test)]
+    pub(super) fn has_staged(&self) -> bool {
+        !self.staged.is_empty()
     }
 
     /// Ends all that take messages from here.

@@ -1,5 +1,6 @@
 //! Messages on their way to the broker.
 
+mod send;
 mod stale;
 mod suspect;
 #[cfg(test)]
@@ -16,13 +17,10 @@ use window::Window;
 
 use super::packet_ids::PacketIds;
 use crate::config::Config;
-use crate::delivery::{Entry, Outbox};
+use crate::delivery::Entry;
 use crate::error::{Error, Result};
 use crate::qos::QoS;
-use crate::wire::{Packet, PacketSink};
-
-/// Taken from the outbox at once.
-const BATCH: usize = 256;
+use crate::wire::PacketSink;
 
 /// Messages that were given up and never answered, from which on the connection is made anew: each keeps
 /// its identifier until then, and there are not many more.
@@ -99,149 +97,16 @@ impl Outgoing {
         self.window.add_external_ping();
     }
 
-    /// Writes what can be written: what an earlier connection left, then what is new.
-    pub(super) fn send(
-        &mut self,
-        out: &mut impl PacketSink,
-        ids: &mut PacketIds,
-        outbox: &Outbox,
-        now: Instant,
-    ) {
-        self.stale.release(out, ids, now);
-        if !self.send_again(out, now) {
-            return;
-        }
-        self.send_status(out, ids, now);
-        if self.suspects.is_due(now) {
-            self.try_suspect(out, now);
-        }
-        while out.has_room() && !self.suspects.is_trial_on(now) {
-            if self.next.is_empty() {
-                self.refill(outbox);
-            }
-            let Some(first) = self.next.front() else {
-                if self.window.room() == 0 && outbox.len() > 0 {
-                    self.window.blocked(&self.in_flight, out, now);
-                }
-                break;
-            };
-            let qos = first.publish.qos();
-            if qos == QoS::AtMostOnce {
-                if let Some(entry) = self.next.pop_front() {
-                    self.send_unacknowledged(entry, out);
-                }
-                continue;
-            }
-            let wanted = self.in_flight.len() - self.given_up;
-            if wanted >= window::MAX_IN_FLIGHT || !self.window.has_room(qos, self.stale.limit()) {
-                self.window.blocked(&self.in_flight, out, now);
-                break;
-            }
-            let Some(id) = ids.take() else { break };
-            if let Some(entry) = self.next.pop_front() {
-                self.send_as(id, entry, false, out, now);
-            }
-        }
-    }
-
-    /// Sends again what an earlier connection left. Returns whether that is all.
-    fn send_again(&mut self, out: &mut impl PacketSink, now: Instant) -> bool {
-        while self.sent < self.in_flight.len() && out.has_room() {
-            let again = &mut self.in_flight[self.sent];
-            let has_room = self.window.has_room(again.qos, self.stale.limit());
-            if again.counts() && !again.released && !has_room {
-                self.window.blocked(&self.in_flight, out, now);
-                break;
-            }
-            match &again.entry {
-                _ if again.released => out.send(Packet::PubRel(again.id.into())),
-                Some(entry) => out.publish(&entry.publish, again.id, true),
-                None => {}
-            }
-            again.sent_at = now;
-            self.window.opened(again);
-            self.sent += 1;
-        }
-        self.sent == self.in_flight.len()
-    }
-
-    fn send_status(&mut self, out: &mut impl PacketSink, ids: &mut PacketIds, now: Instant) {
-        if let Some(heartbeat) = self.heartbeat.take() {
-            self.send_unacknowledged(heartbeat, out);
-        }
-        // One after the other, so that however much a service says of itself, the newest is last.
-        if self.health.is_some()
-            && !self.suspects.is_status_muted(now)
-            && !self.in_flight.iter().any(|sent| sent.is_status)
-            && let Some(id) = ids.take()
-            && let Some(entry) = self.health.take()
-        {
-            self.send_as(id, entry, true, out, now);
-        }
-    }
-
-    /// Sends a message that the broker may have closed connections for, and nothing after it.
-    fn try_suspect(&mut self, out: &mut impl PacketSink, now: Instant) {
-        let Some(mut suspect) = self.suspects.begin_trial(now) else { return };
-        if let Some(entry) = &suspect.entry {
-            out.publish(&entry.publish, suspect.id, true);
-        }
-        suspect.sent_at = now;
-        self.window.opened(&suspect);
-        self.in_flight.push_back(suspect);
-        self.sent += 1;
-    }
-
-    fn refill(&mut self, outbox: &Outbox) {
-        let mut batch = BATCH;
-        let mut room = self.window.room();
-        let take = |entry: &Entry| {
-            let needs_room = entry.publish.qos() > QoS::AtMostOnce;
-            if batch == 0 || (needs_room && room == 0) {
-                return false;
-            }
-            batch -= 1;
-            room -= usize::from(needs_room);
-            true
-        };
-        outbox.take_while(take, &mut self.next);
-    }
-
-    fn send_unacknowledged(&mut self, entry: Entry, out: &mut impl PacketSink) {
-        out.publish(&entry.publish, 0, false);
-        self.written.extend(entry.receipt);
-    }
-
-    fn send_as(
-        &mut self,
-        id: u16,
-        mut entry: Entry,
-        is_status: bool,
-        out: &mut impl PacketSink,
-        now: Instant,
-    ) {
-        // It waits in the outbox no more.
-        entry.share = None;
-        out.publish(&entry.publish, id, false);
-        let qos = entry.publish.qos();
-        let sent = InFlight {
-            id,
-            entry: Some(entry),
-            qos,
-            released: false,
-            is_status,
-            sent_at: now,
-            ignored: false,
-        };
-        self.window.opened(&sent);
-        self.in_flight.push_back(sent);
-        self.sent += 1;
-    }
-
     /// What the service, or the connection, says of the service. Takes the place of what was said
     /// before and has not gone out.
     pub(super) fn set_health(&mut self, entry: Entry) {
         self.health = Some(entry);
+    }
+
+    /// The last word on the service, which is tried whatever became of those before.
+    pub(super) fn set_last_health(&mut self, entry: Entry) {
+        self.set_health(entry);
+        self.suspects.unmute_status();
     }
 
     pub(super) fn set_heartbeat(&mut self, entry: Entry) {
@@ -318,6 +183,9 @@ impl Outgoing {
     fn finished(&mut self, sent: InFlight, ids: &mut PacketIds) {
         ids.free(sent.id);
         self.suspects.acknowledged(sent.id);
+        if sent.is_status {
+            self.suspects.status_acknowledged();
+        }
         if let Some(entry) = sent.entry {
             entry.delivered();
         }
@@ -385,7 +253,12 @@ impl Outgoing {
 
     /// When something is due that is not the end of a message.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let deadlines = [self.window.deadline(), self.suspects.deadline(), self.stale.deadline()];
+        let deadlines = [
+            self.window.deadline(),
+            self.suspects.deadline(),
+            self.stale.deadline(),
+            self.status_alone_until(),
+        ];
         deadlines.into_iter().flatten().min()
     }
 
@@ -427,6 +300,18 @@ impl Outgoing {
         let is_message = |sent: &&InFlight| sent.entry.is_some() && !sent.is_status;
         let in_flight = self.in_flight.iter().filter(is_message).count();
         self.next.len() + in_flight + self.suspects.len()
+    }
+
+    #[cfg(test)]
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// An error says that more is under way than may be.
+    #[cfg(test)]
+    pub(super) fn within_window(&self) -> Result<(), String> {
+        let sent = self.in_flight.iter().take(self.sent);
+        self.window.agrees_with(sent.filter(|sent| sent.counts()))
     }
 
     /// Ends all that is left.

@@ -108,6 +108,7 @@ impl Stale {
         }
         let Earlier::Releasing(rest) = &mut self.earlier else { return };
         if !out.has_room() {
+            self.released_at = None;
             return;
         }
         for id in rest.take(STEP).filter(|id| !ids.is_used(*id)) {

@@ -32,9 +32,13 @@ pub(super) struct Suspects {
     /// The one that is being tried, since when.
     trial: Option<(u16, Instant)>,
     trials: u32,
+    /// The next one is due, and there is no room for it.
+    waits_for_room: bool,
     connected_at: Option<Instant>,
     /// Connections closed while the broker had to acknowledge what is said of the service.
     status_closes: u32,
+    /// What is said of the service is sent with nothing behind it, to see whether the broker takes it.
+    status_goes_alone: bool,
     muted_until: Option<Instant>,
 }
 
@@ -45,8 +49,10 @@ impl Suspects {
             aside: VecDeque::new(),
             trial: None,
             trials: 0,
+            waits_for_room: false,
             connected_at: None,
             status_closes: 0,
+            status_goes_alone: false,
             muted_until: None,
         }
     }
@@ -68,22 +74,34 @@ impl Suspects {
     }
 
     /// Whether others wait for the outcome of a trial.
-    pub(super) fn is_trial_on(&mut self, now: Instant) -> bool {
+    pub(super) fn is_trial_on(&self) -> bool {
+        self.trial.is_some()
+    }
+
+    /// Lets others go out too, where the broker says nothing for too long.
+    pub(super) fn end_trial(&mut self, now: Instant) {
         if self.trial.is_some_and(|(_, since)| now.duration_since(since) >= TRIAL) {
             self.trial = None;
         }
-        self.trial.is_some()
     }
 
     pub(super) fn begin_trial(&mut self, now: Instant) -> Option<InFlight> {
         let suspect = self.aside.pop_front()?;
         self.trial = Some((suspect.id, now));
+        self.waits_for_room = false;
         Some(suspect)
     }
 
     /// When something is due here.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.trial.map(|(_, since)| since + TRIAL).or_else(|| self.trial_at())
+        let trial_at = || self.trial_at().filter(|_| !self.waits_for_room);
+        self.trial.map(|(_, since)| since + TRIAL).or_else(trial_at)
+    }
+
+    /// There is no room for the one that is due. It is looked for again when something has been
+    /// acknowledged.
+    pub(super) fn wait_for_room(&mut self) {
+        self.waits_for_room = true;
     }
 
     pub(super) fn acknowledged(&mut self, id: u16) {
@@ -93,9 +111,28 @@ impl Suspects {
         }
     }
 
+    pub(super) fn unmute_status(&mut self) {
+        self.muted_until = None;
+    }
+
     /// Whether nothing is said of the service, because the broker closes the connection for it.
     pub(super) fn is_status_muted(&self, now: Instant) -> bool {
         self.muted_until.is_some_and(|until| now < until)
+    }
+
+    /// The broker has taken what is said of the service.
+    pub(super) fn status_acknowledged(&mut self) {
+        (self.status_closes, self.status_goes_alone) = (0, false);
+    }
+
+    /// Others go out behind it, although the broker has not taken it.
+    pub(super) fn status_had_its_time(&mut self) {
+        self.status_goes_alone = false;
+    }
+
+    /// Until when others wait for what is said of the service and was sent then, if they do.
+    pub(super) fn status_alone_until(&self, sent_at: Instant) -> Option<Instant> {
+        self.status_goes_alone.then(|| sent_at + TRIAL)
     }
 
     /// Looks for the message that the broker closed the connection for. Returns one that is
@@ -108,17 +145,28 @@ impl Suspects {
         now: Instant,
     ) -> Option<InFlight> {
         self.connected_at = None;
+        self.waits_for_room = false;
         let trial = self.trial.take();
         if self.limit == 0 || !closed_at_once || sent == 0 {
             return None;
         }
-        let unanswered = in_flight.iter().position(|sent| sent.entry.is_some() && !sent.ignored)?;
-        let first = in_flight.get_mut(unanswered).filter(|_| unanswered < sent)?;
+        // One that the broker has received, and is to let go, is not what it does not take.
+        let is_unanswered =
+            |sent: &InFlight| sent.entry.is_some() && !sent.ignored && !sent.released;
+        let unanswered = in_flight.iter().position(is_unanswered)?;
+        let first = in_flight.get(unanswered).filter(|_| unanswered < sent)?;
         if first.is_status {
-            self.status_closed(now);
+            let mut behind = in_flight.iter().take(sent).skip(unanswered + 1);
+            if behind.any(is_unanswered) {
+                // It may have been one of those.
+                self.status_goes_alone = true;
+            } else {
+                self.status_closed(now);
+            }
             return None;
         }
-        let entry = first.entry.as_mut().filter(|_| !first.released)?;
+        let first = in_flight.get_mut(unanswered)?;
+        let entry = first.entry.as_mut()?;
         entry.closes += 1;
         if let Some((id, _)) = trial {
             if id != first.id {

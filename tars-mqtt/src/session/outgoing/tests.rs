@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
+use crate::delivery::Outbox;
 use crate::wire::{Packet, Publish, Written};
 
 struct Bench {

@@ -119,6 +119,11 @@ impl Window {
         }
     }
 
+    /// Looks anew whether something cannot be sent.
+    pub(super) fn unblocked(&mut self) {
+        self.look_at = None;
+    }
+
     /// The broker has answered a ping. `all` are those sent on this connection.
     pub(super) fn pinged<'a>(&mut self, all: impl Iterator<Item = &'a mut InFlight>) {
         self.pings_answered += 1;
@@ -133,6 +138,33 @@ impl Window {
                 self.freed(sent.qos);
             }
         }
+    }
+
+    /// An error says how what is under way differs from what is known of it, or goes beyond the limits.
+    #[cfg(test)]
+    pub(super) fn agrees_with<'a>(
+        &self,
+        all: impl Iterator<Item = &'a InFlight>,
+    ) -> Result<(), String> {
+        let (mut open, mut exactly_once, mut released) = (0, 0, 0);
+        for sent in all {
+            open += 1;
+            exactly_once += usize::from(sent.qos == QoS::ExactlyOnce);
+            released += usize::from(sent.released);
+        }
+        if (open, exactly_once) != (self.open, self.open_exactly_once) {
+            return Err(format!(
+                "{open} messages are under way, and {} are known to be",
+                self.open
+            ));
+        }
+        // Those that were released go out on the next connection whatever its limits.
+        if open.saturating_sub(released) > self.limit
+            || exactly_once.saturating_sub(released) > self.exactly_once_limit
+        {
+            return Err(format!("{open} messages are under way, beyond the limit"));
+        }
+        Ok(())
     }
 
     /// When to look whether the broker goes on.

@@ -7,7 +7,7 @@ const MAX_FILTERS: usize = 64;
 /// Bytes of filters in one packet. A single filter may be longer.
 const MAX_BYTES: usize = 8 * 1024;
 
-/// How many filters the broker takes in one SUBSCRIBE, as far as is known.
+/// How many filters the broker takes in one packet, as far as is known.
 #[derive(Debug)]
 pub(super) struct BatchLimit(usize);
 
@@ -18,7 +18,7 @@ impl Default for BatchLimit {
 }
 
 impl BatchLimit {
-    /// The broker closed the connection while a SUBSCRIBE with that many filters was unanswered:
+    /// The broker closed the connection while a packet with that many filters was unanswered:
     /// the next ones have half as many. Returns whether there is nothing left to halve.
     pub(super) fn closed(&mut self, filters: usize) -> bool {
         let was_single = filters <= 1;
@@ -26,49 +26,33 @@ impl BatchLimit {
         was_single
     }
 
-    /// Takes from the front what fits into one SUBSCRIBE, leaving out what `is_wanted` denies.
+    /// Takes from the front what fits into one packet, leaving out what `is_meant` denies.
     pub(super) fn take(
         &self,
         filters: &mut VecDeque<String>,
-        is_wanted: impl FnMut(&str) -> bool,
+        mut is_meant: impl FnMut(&str) -> bool,
     ) -> Vec<String> {
-        take(self.0, filters, is_wanted)
-    }
-}
-
-/// Takes from the front what fits into one UNSUBSCRIBE.
-pub(super) fn take_unwanted(
-    filters: &mut VecDeque<String>,
-    is_unwanted: impl FnMut(&str) -> bool,
-) -> Vec<String> {
-    take(MAX_FILTERS, filters, is_unwanted)
-}
-
-fn take(
-    limit: usize,
-    filters: &mut VecDeque<String>,
-    mut keep: impl FnMut(&str) -> bool,
-) -> Vec<String> {
-    let mut bytes = 0;
-    let mut batch: Vec<String> = Vec::new();
-    while let Some(next) = filters.front() {
-        let is_full = batch.len() >= limit || bytes + next.len() > MAX_BYTES;
-        if !batch.is_empty() && is_full {
-            break;
+        let mut bytes = 0;
+        let mut batch: Vec<String> = Vec::new();
+        while let Some(next) = filters.front() {
+            let is_full = batch.len() >= self.0 || bytes + next.len() > MAX_BYTES;
+            if !batch.is_empty() && is_full {
+                break;
+            }
+            let length = next.len();
+            if let Some(filter) = filters.pop_front()
+                && is_meant(&filter)
+            {
+                bytes += length;
+                batch.push(filter);
+            }
         }
-        let length = next.len();
-        if let Some(filter) = filters.pop_front()
-            && keep(&filter)
-        {
-            bytes += length;
-            batch.push(filter);
+        // A burst of filters must not hold its memory for ever.
+        if filters.is_empty() {
+            filters.shrink_to(MAX_FILTERS);
         }
+        batch
     }
-    // A burst of filters must not hold its memory for ever.
-    if filters.is_empty() {
-        filters.shrink_to(MAX_FILTERS);
-    }
-    batch
 }
 
 #[cfg(test)]
@@ -89,9 +73,9 @@ mod tests {
         }
         assert_eq!(sizes, [64, 64, 2]);
         let mut long = filters(3, 5_000);
-        assert_eq!(take_unwanted(&mut long, |_| true).len(), 1);
+        assert_eq!(limit.take(&mut long, |_| true).len(), 1);
         let mut longest = filters(2, 60_000);
-        assert_eq!(take_unwanted(&mut longest, |_| true).len(), 1);
+        assert_eq!(limit.take(&mut longest, |_| true).len(), 1);
     }
 
     #[test]

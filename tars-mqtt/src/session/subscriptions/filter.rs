@@ -17,7 +17,12 @@ pub(super) struct Filter {
     pub(super) asked: bool,
     /// How often the broker closed the connection instead of answering.
     pub(super) closes: u32,
-    pub(super) accused: Option<Instant>,
+    /// When it is asked for again, if it was refused.
+    pub(super) retry_at: Option<Instant>,
+    /// How often it was refused since it was granted.
+    pub(super) refusals: u32,
+    /// It was refused by closing the connection, as it seems.
+    pub(super) closes_connection: bool,
 }
 
 /// Who wants a filter.
@@ -56,7 +61,7 @@ impl Filter {
     /// The broker has agreed.
     pub(super) fn granted(&mut self, text: &str, granted: QoS, answer: &mut Answer) {
         self.closes = 0;
-        self.accused = None;
+        (self.retry_at, self.refusals) = (None, 0);
         if granted < self.qos
             && let Some(subscriber) = self.wanted_by.first()
         {

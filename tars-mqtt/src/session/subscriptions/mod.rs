@@ -1,20 +1,23 @@
 //! What is subscribed to, and how far the broker has agreed.
 
+mod accused;
 mod batch;
 mod filter;
 mod leftover;
 #[cfg(test)]
 mod tests;
+mod unwanted;
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
-use batch::{BatchLimit, take_unwanted};
+use batch::BatchLimit;
 use filter::Filter;
 pub(super) use filter::{Answer, Lowered, Subscriber};
 use leftover::candidates;
 use tars_mqtt_topic::{covers, matches};
 use tokio::time::Instant;
+use unwanted::Unwanted;
 
 use super::TargetId;
 use super::packet_ids::PacketIds;
@@ -25,16 +28,6 @@ use crate::wire::{Packet, PacketSink, Reason};
 
 /// After this long without a SUBACK the connection is made anew.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// A filter that is asked for alone, and answered by closing the connection this often, is suspected of
-/// being refused.
-const CLOSES: u32 = 3;
-
-/// A connection without it that lasts this long shows that it was the filter, and not the connection.
-const SETTLED: Duration = Duration::from_secs(2);
-
-/// How long a filter that was refused by closing the connection is left alone.
-const ACCUSED: Duration = Duration::from_secs(300);
 
 /// Groups whose leftovers are given up too.
 const MAX_GROUPS: usize = 4;
@@ -57,11 +50,9 @@ pub(super) struct Subscriptions {
     settled_at: Option<Instant>,
     /// Filters that the program has subscribed to itself, past the session.
     external: Vec<String>,
-    /// Filters to be given up; those that are wanted again are passed over.
-    unwanted: VecDeque<String>,
+    unwanted: Unwanted,
     /// SUBSCRIBE packets under way, with their filters, in the order in which they went out.
     subscribing: VecDeque<(u16, Vec<String>)>,
-    unsubscribing: Vec<u16>,
     /// When each packet under way should be answered, in the order in which they went out.
     due: VecDeque<(u16, Instant)>,
     batch: BatchLimit,
@@ -79,7 +70,9 @@ impl Subscriptions {
             queued: false,
             asked: false,
             closes: 0,
-            accused: None,
+            retry_at: None,
+            refusals: 0,
+            closes_connection: false,
         });
         self.next_order += u64::from(known.order == order);
         known.qos = known.qos.max(qos);
@@ -145,7 +138,7 @@ impl Subscriptions {
             return false;
         }
         if filter.asked {
-            self.unwanted.push_back(text.to_owned());
+            self.unwanted.add(text.to_owned());
         }
         self.forget(text);
         true
@@ -183,7 +176,7 @@ impl Subscriptions {
 
     /// Whether filters are being given up.
     pub(super) fn is_unsubscribing(&self) -> bool {
-        !self.unwanted.is_empty() || !self.unsubscribing.is_empty()
+        !self.unwanted.is_empty()
     }
 
     /// Gives up the filters by which an earlier version of the service may have left a topic with
@@ -203,7 +196,7 @@ impl Subscriptions {
             .collect();
         for candidate in plain.into_iter().chain(shared) {
             if !self.filters.contains_key(&candidate) && !self.external.contains(&candidate) {
-                self.unwanted.push_back(candidate);
+                self.unwanted.add(candidate);
             }
         }
     }
@@ -227,18 +220,9 @@ impl Subscriptions {
             self.subscribing.push_back((id, batch));
             self.due.push_back((id, now + ANSWER_TIMEOUT));
         }
-        while !self.unwanted.is_empty() {
-            let filters = &self.filters;
-            let batch = take_unwanted(&mut self.unwanted, |text| !filters.contains_key(text));
-            if batch.is_empty() {
-                break;
-            }
-            let Some(id) = ids.take() else {
-                self.unwanted.extend(batch);
-                break;
-            };
-            out.send(Packet::Unsubscribe { id, filters: batch });
-            self.unsubscribing.push(id);
+        let filters = &self.filters;
+        let is_wanted = |text: &str| filters.contains_key(text);
+        while let Some(id) = self.unwanted.send(out, ids, &self.batch, is_wanted) {
             self.due.push_back((id, now + ANSWER_TIMEOUT));
         }
         subscribed
@@ -271,6 +255,7 @@ impl Subscriptions {
         id: u16,
         granted: &[Result<QoS, Reason>],
         ids: &mut PacketIds,
+        now: Instant,
     ) -> Result<Answer, String> {
         let Some(at) = self.subscribing.iter().position(|(asked, _)| *asked == id) else {
             return Ok(Answer::default());
@@ -287,31 +272,27 @@ impl Subscriptions {
         }
         let mut answer = Answer::default();
         for (text, granted) in batch.into_iter().zip(granted) {
-            let Some(filter) = self.filters.get_mut(&text) else { continue };
+            let Some(filter) = self.filters.get_mut(&text) else {
+                // An earlier answer had refused it, and nobody wants it any more.
+                if granted.is_ok() && !self.unwanted.contains(&text) {
+                    self.unwanted.add(text);
+                }
+                continue;
+            };
             let Ok(granted) = *granted else {
-                self.refuse(text, &mut answer);
+                self.refuse(text, false, &mut answer, now);
                 continue;
             };
             self.refused.remove(&text);
+            self.suspects.remove(&text);
             filter.granted(&text, granted, &mut answer);
         }
         Ok(answer)
     }
 
-    fn refuse(&mut self, text: String, answer: &mut Answer) {
-        let Some(filter) = self.filters.get_mut(&text) else { return };
-        filter.refused(&text, answer);
-        if filter.wanted_by.is_empty() {
-            self.forget(&text);
-        } else {
-            self.refused.insert(text);
-        }
-    }
-
     /// UNSUBACK (section 3.11).
     pub(super) fn unsubscribed(&mut self, id: u16, ids: &mut PacketIds) {
-        if let Some(at) = self.unsubscribing.iter().position(|asked| *asked == id) {
-            self.unsubscribing.swap_remove(at);
+        if self.unwanted.answered(id) {
             ids.free(id);
             self.due.retain(|(asked, _)| *asked != id);
         }
@@ -347,7 +328,7 @@ impl Subscriptions {
             ephemeral.into_iter().map(|(_, text)| text.clone()).collect();
         let mut batches = Vec::new();
         while !all.is_empty() {
-            batches.push(take_unwanted(&mut all, |_| true));
+            batches.push(self.batch.take(&mut all, |_| true));
         }
         batches
     }
@@ -385,52 +366,9 @@ impl Subscriptions {
                 }
             }
         }
-        for id in self.unsubscribing.drain(..) {
-            ids.free(id);
-        }
-        for text in std::mem::take(&mut self.refused) {
-            let accused = self.filters.get(&text).and_then(|filter| filter.accused);
-            if accused.is_some_and(|since| now.duration_since(since) < ACCUSED) {
-                self.refused.insert(text);
-            } else {
-                self.enqueue(&text);
-            }
-        }
+        self.unwanted.connection_lost(ids, closed_by_broker, &mut self.batch);
+        self.retry_on_next(now);
         self.due.clear();
-    }
-
-    fn suspect(&mut self, text: String) {
-        let Some(filter) = self.filters.get_mut(&text) else { return };
-        filter.closes += 1;
-        if filter.closes >= CLOSES {
-            filter.closes = 0;
-            self.suspects.insert(text);
-        }
-    }
-
-    /// A connection begins, without those that are suspected.
-    pub(super) fn connected(&mut self, now: Instant) {
-        self.settled_at = (!self.suspects.is_empty()).then(|| now + SETTLED);
-    }
-
-    /// When it is known whether the connection lasts without them.
-    pub(super) fn settled_at(&self) -> Option<Instant> {
-        self.settled_at
-    }
-
-    /// Those that were suspected count as refused, once the connection has lasted without them.
-    pub(super) fn convict(&mut self, now: Instant) -> Answer {
-        let mut answer = Answer::default();
-        if self.settled_at.is_some_and(|at| at <= now) {
-            self.settled_at = None;
-            for text in std::mem::take(&mut self.suspects) {
-                if let Some(filter) = self.filters.get_mut(&text) {
-                    filter.accused = Some(now);
-                }
-                self.refuse(text, &mut answer);
-            }
-        }
-        answer
     }
 
     /// The broker has none of the filters any more.
@@ -438,12 +376,15 @@ impl Subscriptions {
         for filter in self.filters.values_mut() {
             filter.asked = false;
         }
-        self.unwanted.clear();
+        self.unwanted.session_lost();
         self.ask_again();
     }
 
     /// Asks for all filters, in the order in which they were first wanted.
     pub(super) fn ask_again(&mut self) {
+        for filter in self.filters.values_mut() {
+            filter.queued = false;
+        }
         let (refused, suspects) = (&self.refused, &self.suspects);
         let mut all: Vec<(u64, &String)> = self
             .filters

@@ -1,3 +1,4 @@
+use super::accused::{FIRST, SETTLED};
 use super::*;
 use crate::wire::Written;
 
@@ -39,9 +40,9 @@ fn many_filters_go_out_in_few_packets_and_the_answer_is_counted() {
         sizes.push(batch.len());
     }
     assert_eq!(sizes, [64, 64, 2]);
-    assert!(subscriptions.answered(3, &[Ok(QoS::AtMostOnce)], &mut ids).is_err());
+    assert!(subscriptions.answered(3, &[Ok(QoS::AtMostOnce)], &mut ids, Instant::now()).is_err());
     let answer = subscriptions
-        .answered(1, &[Err(Reason::FAILURE); 64], &mut ids)
+        .answered(1, &[Err(Reason::FAILURE); 64], &mut ids, Instant::now())
         .expect("the number of codes is right");
     assert_eq!(answer.refused.len(), 64);
     assert!(answer.refused[0].to_string().contains("handler 100"));
@@ -54,7 +55,7 @@ async fn a_refused_filter_is_asked_for_again_on_the_next_connection() {
     let mut ids = PacketIds::default();
     subscriptions.add("t", QoS::AtLeastOnce, subscriber(1));
     let (id, _) = ask(&mut subscriptions, &mut ids).unwrap();
-    subscriptions.answered(id, &[Err(Reason::FAILURE)], &mut ids).unwrap();
+    subscriptions.answered(id, &[Err(Reason::FAILURE)], &mut ids, Instant::now()).unwrap();
     assert!(ask(&mut subscriptions, &mut ids).is_none());
     subscriptions.connection_lost(&mut ids, false, Instant::now());
     assert!(ask(&mut subscriptions, &mut ids).is_some());
@@ -66,7 +67,8 @@ fn a_filter_granted_at_less_than_asked_is_told() {
     let mut ids = PacketIds::default();
     subscriptions.add("t", QoS::ExactlyOnce, subscriber(1));
     let (id, _) = ask(&mut subscriptions, &mut ids).unwrap();
-    let answer = subscriptions.answered(id, &[Ok(QoS::AtLeastOnce)], &mut ids).unwrap();
+    let answer =
+        subscriptions.answered(id, &[Ok(QoS::AtLeastOnce)], &mut ids, Instant::now()).unwrap();
     let [lowered] = &answer.lowered[..] else { panic!("{answer:?}") };
     assert_eq!((lowered.asked, lowered.granted), (QoS::ExactlyOnce, QoS::AtLeastOnce));
     assert!(subscriptions.all_granted());
@@ -105,7 +107,7 @@ async fn a_filter_that_closes_the_connection_again_and_again_is_refused_and_trie
             if batch.contains(&"bad".to_owned()) {
                 break;
             }
-            subscriptions.answered(id, &[Ok(QoS::AtLeastOnce)], &mut ids).unwrap();
+            subscriptions.answered(id, &[Ok(QoS::AtLeastOnce)], &mut ids, Instant::now()).unwrap();
         }
         let closed = !subscriptions.subscribing.is_empty();
         if !closed {
@@ -113,15 +115,24 @@ async fn a_filter_that_closes_the_connection_again_and_again_is_refused_and_trie
         }
         let answer = subscriptions.convict(Instant::now());
         refused.extend(answer.refused.iter().map(ToString::to_string));
+        if !refused.is_empty() {
+            break;
+        }
         subscriptions.connection_lost(&mut ids, closed, Instant::now());
         subscriptions.connected(Instant::now());
     }
     let [refusal] = &refused[..] else { panic!("{refused:?}") };
     assert!(refusal.contains("handler 1"), "{refusal}");
     assert!(!subscriptions.all_granted(), "it is not forgotten");
-    tokio::time::advance(ACCUSED).await;
+    assert_eq!(subscriptions.settled_at(), Some(Instant::now() + FIRST));
     subscriptions.connection_lost(&mut ids, false, Instant::now());
-    assert_eq!(ask(&mut subscriptions, &mut ids).unwrap().1, ["bad"]);
+    assert!(ask(&mut subscriptions, &mut ids).is_none(), "not so soon");
+    tokio::time::advance(FIRST).await;
+    subscriptions.convict(Instant::now());
+    let (id, batch) = ask(&mut subscriptions, &mut ids).unwrap();
+    assert_eq!(batch, ["bad"], "also while the connection lasts");
+    subscriptions.answered(id, &[Ok(QoS::AtLeastOnce)], &mut ids, Instant::now()).unwrap();
+    assert!(subscriptions.all_granted() && subscriptions.settled_at().is_none());
 }
 
 #[tokio::test(start_paused = true)]
@@ -168,9 +179,9 @@ fn a_filter_that_is_wanted_again_is_not_given_up() {
     subscriptions.remove("t", TargetId(1));
     subscriptions.add("t", QoS::AtLeastOnce, subscriber(2));
     assert_eq!(ask(&mut subscriptions, &mut ids).unwrap().1, ["t"]);
-    let filters = &subscriptions.filters;
-    let batch = take_unwanted(&mut subscriptions.unwanted, |text| !filters.contains_key(text));
-    assert!(batch.is_empty());
+    let mut out = Written::default();
+    subscriptions.send(&mut out, &mut ids, Instant::now());
+    assert!(out.0.is_empty(), "{:?}", out.0);
 }
 
 #[test]
@@ -184,12 +195,12 @@ fn each_packet_has_its_own_time_to_be_answered_however_many_follow() {
         subscriptions.send(&mut out, &mut ids, now);
         let sent = subscriptions.subscribing.back().map(|(id, _)| *id);
         if let Some(id) = std::mem::replace(&mut unanswered, sent) {
-            subscriptions.answered(id, &[Ok(QoS::AtLeastOnce)], &mut ids).unwrap();
+            subscriptions.answered(id, &[Ok(QoS::AtLeastOnce)], &mut ids, Instant::now()).unwrap();
         }
         assert_eq!(subscriptions.deadline(), Some(now + ANSWER_TIMEOUT));
         subscriptions.remove(&format!("t/{index}"), TargetId(index));
         subscriptions.send(&mut out, &mut ids, now);
-        let given_up = subscriptions.unsubscribing.last().copied().unwrap();
+        let given_up = subscriptions.due.back().map(|(id, _)| *id).unwrap();
         subscriptions.unsubscribed(given_up, &mut ids);
         now += Duration::from_secs(1);
     }

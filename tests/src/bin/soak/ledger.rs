@@ -244,9 +244,8 @@ impl Books {
     /// work if there was no answer. PUBCOMP excuses nothing: what the broker had at PUBREC is released
     /// again after its restart. What one broker says is said on connections that were made before its end.
     fn is_excused(&self, message: &Message) -> bool {
-        let all = &message.acknowledged;
-        let has_answer = all.iter().any(|one| one.is_answer);
-        let last = all.iter().rfind(|one| one.is_answer == has_answer && !one.is_end);
+        let taken = || message.acknowledged.iter().filter(|one| !one.is_end);
+        let last = taken().rfind(|one| one.is_answer).or_else(|| taken().next_back());
         last.is_some_and(|one| {
             self.kills.iter().any(|kill| one.at >= kill.stored && one.connected <= kill.killed)
         })
@@ -331,6 +330,8 @@ mod tests {
             (&[(4, 1, false, false), (6, 1, true, false)], true),
             (&[(6, 1, false, false), (10, 9, true, false)], false),
             (&[(6, 1, true, false), (10, 9, true, false)], false),
+            // The service releases what may have been under way before it was killed.
+            (&[(6, 1, false, false), (10, 9, true, true)], true),
         ] {
             let message = message(acknowledged);
             assert_eq!(books.is_excused(&message), excused, "{acknowledged:?}");

@@ -1,0 +1,70 @@
+//! What a session keeps.
+
+use std::fmt;
+
+use super::super::Session;
+
+/// What is left in a session of what comes and goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Footprint {
+    pub(super) in_flight: usize,
+    pub(super) unfinished: usize,
+    pub(super) ids: usize,
+    pub(super) unacknowledged: usize,
+    pub(super) outbox_taken: usize,
+    pub(super) asking: bool,
+    pub(super) answers: usize,
+    pub(super) own_requests: usize,
+    pub(super) waiting_in_targets: bool,
+}
+
+impl Footprint {
+    pub(super) fn is_empty(&self) -> bool {
+        let Self { own_requests, .. } = self;
+        // Those that were handed over wait for the broker's copy, in bounded number.
+        let bounded = Self { own_requests: (*own_requests).min(1024), ..self.clone() };
+        bounded
+            == Self {
+                in_flight: 0,
+                unfinished: 0,
+                ids: 0,
+                unacknowledged: 0,
+                outbox_taken: 0,
+                asking: false,
+                answers: 0,
+                own_requests: bounded.own_requests,
+                waiting_in_targets: false,
+            }
+    }
+}
+
+impl fmt::Display for Footprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
+
+impl Session {
+    pub(super) fn footprint(&self) -> Footprint {
+        Footprint {
+            in_flight: self.outgoing.in_flight(),
+            unfinished: self.unfinished(),
+            ids: self.ids.used(),
+            unacknowledged: self.inbox.len(),
+            outbox_taken: self.outbox.taken(),
+            asking: !self.subscriptions.all_granted(),
+            answers: self.answers.len(),
+            own_requests: self.own_requests.len(),
+            waiting_in_targets: self.targets.has_staged(),
+        }
+    }
+
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.footprint().is_empty()
+    }
+
+    /// Whether no more messages are under way than may be.
+    pub(super) fn within_window(&self) -> Result<(), String> {
+        self.outgoing.within_window()
+    }
+}

@@ -1,0 +1,11 @@
+//! The session against a broker, a network, handlers and a program that do whatever they may, in
+//! virtual time. One number decides everything: see `docs/simulation.md`.
+
+mod broker;
+mod footprint;
+mod found;
+mod process;
+mod run;
+mod settle;
+mod step;
+mod world;

@@ -1,0 +1,544 @@
+//! Service, network and broker, and what must hold between them.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use tars_mqtt_topic::matches;
+use tokio::time::Instant;
+
+use super::broker::{Broker, Out, number};
+use super::process::Process;
+use super::step::{Dialed, FILTERS, HANDLERS, OUT, Outcome, Setup, Step, TOPICS};
+use crate::error::Refusal;
+use crate::message::Message;
+use crate::qos::QoS;
+use crate::session::{Command, ConnectFailure, ConnectionState, Wants};
+use crate::wire::{Packet, PacketSink, Publish, RawPacket};
+
+/// What the session writes, on its way to the broker.
+#[derive(Debug, Default)]
+struct Socket {
+    unsent: VecDeque<Packet>,
+    room: usize,
+}
+
+impl PacketSink for Socket {
+    fn has_room(&self) -> bool {
+        self.unsent.len() < self.room
+    }
+
+    fn publish(&mut self, publish: &Publish, id: u16, dup: bool) {
+        let message = Message { dup, ..publish.as_message() };
+        self.unsent.push_back(Packet::Publish { id, message });
+    }
+
+    fn send(&mut self, packet: Packet) {
+        self.unsent.push_back(packet);
+    }
+
+    fn send_raw(&mut self, _: RawPacket) {}
+}
+
+pub(super) struct World {
+    pub(super) setup: Setup,
+    pub(super) now: Instant,
+    begin: Instant,
+    pub(super) broker: Broker,
+    pub(super) process: Process,
+    socket: Socket,
+    to_broker: VecDeque<Packet>,
+    blocked: bool,
+    written: u64,
+    armed: Instant,
+    /// How often in a row it was to ring at once.
+    rings: u32,
+    /// Something has happened that the driver would have looked at.
+    stirred: bool,
+    next_number: u32,
+    /// Messages that were retained, and come more often than once.
+    retained: BTreeSet<u32>,
+    /// Who is done with what, in all processes.
+    done: BTreeSet<(usize, u32)>,
+    topics: BTreeMap<u32, &'static str>,
+    /// Messages that were accepted by processes that ended.
+    pub(super) history: Vec<(u32, QoS, Option<bool>)>,
+    is_over: bool,
+    /// What went over the network, where somebody wants to see it.
+    pub(super) trace: Option<Vec<String>>,
+}
+
+/// A timer may ring at once a few times in a row, and not for ever.
+const SPINS: u32 = 20;
+
+type Verdict = Result<(), String>;
+
+fn short(packet: &Packet) -> String {
+    match packet {
+        Packet::Publish { id, message } => format!(
+            "PUBLISH {id}: {} on {} at QoS {}{}{}",
+            number(message),
+            message.topic(),
+            message.qos.level(),
+            if message.dup { ", again" } else { "" },
+            if message.retain { ", retained" } else { "" },
+        ),
+        other => format!("{other:?}"),
+    }
+}
+
+impl World {
+    pub(super) fn new(setup: Setup, begin: Instant) -> Self {
+        Self {
+            broker: Broker::new(setup),
+            process: Process::start(&setup, begin),
+            setup,
+            now: begin,
+            begin,
+            socket: Socket { unsent: VecDeque::new(), room: setup.socket },
+            to_broker: VecDeque::new(),
+            blocked: false,
+            written: 0,
+            armed: begin,
+            rings: 0,
+            stirred: true,
+            next_number: 1,
+            retained: BTreeSet::new(),
+            done: BTreeSet::new(),
+            topics: BTreeMap::new(),
+            history: Vec::new(),
+            is_over: false,
+            trace: None,
+        }
+    }
+
+    pub(super) fn elapsed(&self) -> Duration {
+        self.now.duration_since(self.begin)
+    }
+
+    fn note(&mut self, what: impl FnOnce() -> String) {
+        if let Some(trace) = &mut self.trace {
+            let line = format!("{:?}: {}", self.now.duration_since(self.begin), what());
+            // Thousands of releases in a row are one line.
+            let is_release = |line: &String| line.contains("PubRel") || line.contains("PubComp");
+            match trace.last_mut() {
+                Some(last) if is_release(last) && is_release(&line) => *last = line,
+                _ => trace.push(line),
+            }
+        }
+    }
+
+    fn fresh(&mut self) -> u32 {
+        self.next_number += 1;
+        self.next_number
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.setup.publish_timeout.then(|| self.now + Duration::from_secs(3))
+    }
+
+    /// Does a step, and all that follows from it at once.
+    pub(super) fn step(&mut self, step: Step) -> Verdict {
+        match step {
+            Step::Pass(milliseconds) => self.pass(Duration::from_millis(milliseconds.into()))?,
+            Step::PassToTimeout => {
+                if let Some(next) = self.process.session.next_timeout() {
+                    let wait = next.saturating_duration_since(self.now);
+                    self.pass(wait.min(Duration::from_secs(60)))?;
+                }
+            }
+            Step::Dial(dialed) => self.dial(dialed),
+            Step::Cut { by_broker, loses_session } => {
+                if self.broker.connected {
+                    self.cut(if by_broker { "closed" } else { "broken" });
+                    if loses_session {
+                        self.broker.lose_session();
+                    }
+                } else if loses_session {
+                    self.broker.lose_session();
+                }
+            }
+            Step::Block(blocked) => {
+                self.blocked = blocked;
+                self.stirred |= !blocked;
+            }
+            Step::BrokerReads(count) => self.broker_reads(count.into())?,
+            Step::SessionReads(count) => self.session_reads(count.into()),
+            Step::Arrives { topic, qos, retain } => self.arrives(topic, qos, retain),
+            Step::Withhold(withholds) => self.broker.withhold(withholds),
+            Step::Refuse { filter, refuses } => {
+                let all = HANDLERS.iter().map(|(filter, _)| *filter).chain(FILTERS);
+                let all: Vec<&str> = all.collect();
+                let filter = all[usize::from(filter) % all.len()].to_owned();
+                if refuses {
+                    self.broker.refused.insert(filter);
+                } else {
+                    self.broker.refused.remove(&filter);
+                }
+            }
+            Step::SendsAgain => self.broker.send_again(),
+            Step::Publish { topic, qos } => {
+                let (number, deadline) = (self.fresh(), self.deadline());
+                let topic = OUT[usize::from(topic) % OUT.len()];
+                self.topics.insert(number, topic);
+                self.process.publish(topic, number, qos, deadline);
+            }
+            Step::DropPublish(index) => self.process.drop_publish(index.into()),
+            Step::Subscribe { filter, qos, done_on_receive } => {
+                let filter = FILTERS[usize::from(filter) % FILTERS.len()];
+                self.process.subscribe(filter, qos, done_on_receive);
+            }
+            Step::DropSubscription(index) => self.process.drop_subscription(index.into()),
+            Step::Next(index) => {
+                self.process.next(index.into());
+            }
+            Step::Take(index) => {
+                self.process.take(index.into());
+            }
+            Step::Finish(index, outcome) => {
+                self.finish(index.into(), outcome);
+            }
+            Step::Health(ok) => self.process.say(ok),
+            Step::Quiesce => {
+                self.process.is_quiesced = true;
+                self.process.commands.push_back(Command::Quiesce);
+            }
+            Step::Shutdown(within) => {
+                self.shut_down(Duration::from_millis(within.into()));
+            }
+            Step::Kill => self.kill(),
+        }
+        self.go_on()
+    }
+
+    pub(super) fn finish(&mut self, index: usize, outcome: Outcome) -> bool {
+        let (number, deadline) = (self.fresh(), self.deadline());
+        self.topics.insert(number, if outcome == Outcome::Ask { "b" } else { "out/1" });
+        self.process.finish(index, outcome, number, deadline)
+    }
+
+    fn arrives(&mut self, topic: u8, qos: QoS, retain: bool) {
+        let topic = TOPICS[usize::from(topic) % TOPICS.len()];
+        let number = self.fresh();
+        self.topics.insert(number, topic);
+        if retain {
+            self.retained.insert(number);
+        }
+        self.broker.publish(Out { number, topic, qos, retain });
+    }
+
+    /// Lets time pass, and the driver's timer ring meanwhile.
+    fn pass(&mut self, time: Duration) -> Verdict {
+        let end = self.now + time;
+        for _ in 0..200 {
+            if self.armed > end {
+                break;
+            }
+            self.now = self.now.max(self.armed);
+            self.stirred = true;
+            self.go_on()?;
+        }
+        self.now = end;
+        Ok(())
+    }
+
+    pub(super) fn shut_down(&mut self, within: Duration) {
+        self.process.shut_down(self.now + within);
+    }
+
+    pub(super) fn unblock(&mut self) {
+        self.blocked = false;
+        self.stirred = true;
+    }
+
+    /// Lets time pass until the driver's timer rings.
+    pub(super) fn pass_to_timer(&mut self) -> Verdict {
+        self.pass(self.armed.saturating_duration_since(self.now).min(Duration::from_secs(60)))
+    }
+
+    pub(super) fn dial(&mut self, dialed: Dialed) {
+        if self.process.session.wants() != Wants::Dial {
+            return;
+        }
+        self.stirred = true;
+        let failure = match dialed {
+            Dialed::Ok => {
+                self.socket.unsent.clear();
+                self.to_broker.clear();
+                self.blocked = false;
+                self.written = 0;
+                let session_present = self.broker.connect(self.setup.clean_session);
+                self.note(|| format!("connected, session present: {session_present}"));
+                self.process.session.connected(self.now, session_present);
+                return;
+            }
+            Dialed::Unreachable => ConnectFailure::Unreachable,
+            Dialed::Unanswered => ConnectFailure::Unanswered,
+            Dialed::Refused => ConnectFailure::Refused(Refusal::NotAuthorized),
+        };
+        self.process.session.connect_failed(self.now, &failure);
+    }
+
+    pub(super) fn cut(&mut self, reason: &str) {
+        self.note(|| format!("the connection ends: {reason}"));
+        self.broker.disconnect();
+        self.socket.unsent.clear();
+        self.to_broker.clear();
+        self.process.session.disconnected(self.now, reason);
+        self.stirred = true;
+    }
+
+    pub(super) fn broker_reads(&mut self, count: usize) -> Verdict {
+        for _ in 0..count {
+            let Some(packet) = self.to_broker.pop_front() else { break };
+            self.note(|| format!("to the broker: {}", short(&packet)));
+            self.broker.received += 1;
+            self.broker.client_ends = self.process.is_quiesced || self.process.stopping.is_some();
+            self.broker.receive(packet)?;
+            self.look_at_acknowledged()?;
+            if self.broker.closes {
+                self.cut("closed by the broker");
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Nothing is acknowledged before all who have to are done with it.
+    fn look_at_acknowledged(&mut self) -> Verdict {
+        for number in std::mem::take(&mut self.broker.acknowledged) {
+            let topic = self.topics.get(&number).copied().unwrap_or_default();
+            for (index, handler) in self.process.handlers.iter().enumerate() {
+                if handler.qos > QoS::AtMostOnce
+                    && matches(handler.filter, topic)
+                    && !self.is_done(index, number)
+                {
+                    return Err(format!(
+                        "message {number} on {topic} is acknowledged before handler {} is done \
+                         with it",
+                        handler.filter
+                    ));
+                }
+            }
+            let answer = self.process.published.iter().find(|published| {
+                published.answers == Some(number) && published.outcome != Some(false)
+            });
+            // What comes anew, because the broker has lost the session or retained it, is another matter.
+            if let Some(answer) = answer
+                && !self.retained.contains(&number)
+                && !self.broker.lost_session
+                && !self.broker.accepted.iter().any(|accepted| accepted.number == answer.number)
+            {
+                return Err(format!(
+                    "message {number} is acknowledged before its answer {} is with the broker",
+                    answer.number
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn is_done(&self, handler: usize, number: u32) -> bool {
+        self.done.contains(&(handler, number)) || self.process.done.contains(&(handler, number))
+    }
+
+    pub(super) fn session_reads(&mut self, count: usize) {
+        for _ in 0..count {
+            if !self.broker.connected
+                || self.process.session.wants() != Wants::Serve
+                || !self.process.session.reads(self.now)
+            {
+                break;
+            }
+            let Some(packet) = self.broker.to_client.pop_front() else { break };
+            self.note(|| format!("to the session: {}", short(&packet)));
+            self.process.session.heard(self.now);
+            self.process.session.receive(self.now, packet);
+            self.stirred = true;
+        }
+    }
+
+    /// Does what the driver and the program do at once, until nothing is left to do.
+    pub(super) fn go_on(&mut self) -> Verdict {
+        for _ in 0..10_000 {
+            let mut happened = self.process.go_on();
+            while let Some(command) = self.process.commands.pop_front() {
+                self.process.session.command(self.now, command);
+                self.stirred = true;
+            }
+            self.stirred |= self.process.is_woken() || self.armed <= self.now;
+            if std::mem::take(&mut self.stirred) {
+                happened = true;
+                self.turn()?;
+            }
+            if !happened {
+                return Ok(());
+            }
+        }
+        Err("the session never comes to rest".to_owned())
+    }
+
+    /// A round of the driver.
+    fn turn(&mut self) -> Verdict {
+        let session = &mut self.process.session;
+        if self.broker.connected {
+            session.wrote(self.now, !self.socket.unsent.is_empty(), self.written);
+        }
+        session.timeout(self.now);
+        if session.wants() == Wants::Serve {
+            session.transmit(self.now, &mut self.socket);
+        }
+        self.look_at_state()?;
+        let session = &mut self.process.session;
+        match session.wants() {
+            Wants::Dial | Wants::Pause => {}
+            Wants::Serve => {
+                if !self.blocked && !self.socket.unsent.is_empty() {
+                    let had_no_room = !self.socket.has_room();
+                    self.written += self.socket.unsent.len() as u64;
+                    self.to_broker.append(&mut self.socket.unsent);
+                    session.flushed();
+                    self.stirred |= had_no_room;
+                }
+                if !session.reads(self.now) {
+                    session.heard(self.now);
+                }
+            }
+            Wants::Close => self.cut("given up"),
+            Wants::SayGoodbye => {
+                if !self.blocked {
+                    self.to_broker.append(&mut self.socket.unsent);
+                    self.broker_reads(usize::MAX)?;
+                }
+                self.cut("said goodbye");
+            }
+            Wants::Stop => self.over(),
+        }
+        let next = self.process.session.next_timeout();
+        self.armed = next.unwrap_or(self.now + Duration::from_secs(1 << 20)).max(self.now);
+        self.rings = if self.armed > self.now { 0 } else { self.rings + 1 };
+        if self.rings > 0 {
+            self.armed += Duration::from_millis(1);
+        }
+        if self.rings > SPINS {
+            return Err("the timer rings at once, again and again".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Never healthy before all is granted, and the window is never exceeded.
+    fn look_at_state(&mut self) -> Verdict {
+        let is_new = self.process.state.has_changed().unwrap_or(false);
+        let state = *self.process.state.borrow_and_update();
+        if is_new && state == ConnectionState::Connected {
+            for handler in &self.process.handlers {
+                let is_there = self
+                    .broker
+                    .subscriptions
+                    .keys()
+                    .any(|filter| tars_mqtt_topic::covers(filter, handler.filter));
+                if !is_there {
+                    return Err(format!(
+                        "the session counts as connected before {} is subscribed to",
+                        handler.filter
+                    ));
+                }
+            }
+        }
+        let open = self.broker.open();
+        // Health takes no place in the window, and neither do a SUBSCRIBE and an UNSUBSCRIBE.
+        if open > self.setup.window + 3 && !self.broker.has_withheld {
+            return Err(format!("{open} messages are under way, and {} may be", self.setup.window));
+        }
+        self.process.session.within_window()
+    }
+
+    fn over(&mut self) {
+        if !self.is_over {
+            self.is_over = true;
+            self.process.session.end(true, Vec::new());
+        }
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    /// The process is gone at once, and another one starts.
+    pub(super) fn kill(&mut self) {
+        if self.broker.connected {
+            // What has been written still arrives, and nobody looks whether it is right.
+            while let Some(packet) = self.to_broker.pop_front() {
+                let _ = self.broker.receive(packet);
+            }
+            self.broker.acknowledged.clear();
+            self.broker.disconnect();
+        }
+        self.replace();
+    }
+
+    pub(super) fn replace(&mut self) {
+        self.process.go_on();
+        self.done.append(&mut self.process.done);
+        let ended = self.process.published.drain(..);
+        self.history
+            .extend(ended.map(|published| (published.number, published.qos, published.outcome)));
+        self.socket.unsent.clear();
+        self.to_broker.clear();
+        (self.broker.unknown_ids, self.broker.has_foreign) = (true, true);
+        self.process = Process::start(&self.setup, self.now);
+        self.is_over = false;
+        self.stirred = true;
+    }
+
+    /// QoS 2 messages are handled once in a process, whatever the network does.
+    pub(super) fn look_at_runs(&self) -> Verdict {
+        for (&(handler, number), &runs) in &self.process.runs {
+            let is_exact = self.broker.is_exactly_once(number)
+                && !self.retained.contains(&number)
+                && !self.setup.one_for_each;
+            if is_exact && runs > 1 {
+                return Err(format!(
+                    "handler {} was given message {number} at QoS 2 {runs} times",
+                    self.process.handlers[handler].filter
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// What was accepted is with the broker, once where that is promised, and in order.
+    pub(super) fn look_at_published(&self) -> Verdict {
+        let published = self.process.published.iter();
+        let all = published.map(|published| (published.number, published.qos, published.outcome));
+        for (number, qos, outcome) in self.history.iter().copied().chain(all) {
+            let count =
+                self.broker.accepted.iter().filter(|accepted| accepted.number == number).count();
+            if outcome == Some(true) && qos > QoS::AtMostOnce && count == 0 {
+                return Err(format!("the receipt of message {number} says that it was delivered"));
+            }
+            if qos == QoS::ExactlyOnce && count > 1 && !self.broker.lost_session {
+                return Err(format!("message {number} at QoS 2 reached the broker {count} times"));
+            }
+        }
+        if self.setup.sets_aside {
+            // What is set aside lets others past.
+            return Ok(());
+        }
+        let mut first = BTreeMap::new();
+        for (place, accepted) in self.broker.accepted.iter().enumerate() {
+            first.entry(accepted.number).or_insert(place);
+        }
+        let mut last = 0;
+        for published in &self.process.published {
+            if published.qos == QoS::AtMostOnce {
+                continue;
+            }
+            let Some(&place) = first.get(&published.number) else { continue };
+            if place < last {
+                return Err(format!("message {} overtook one before it", published.number));
+            }
+            last = place;
+        }
+        Ok(())
+    }
+}
