@@ -65,6 +65,7 @@ impl Session {
             .as_ref()
             .filter(|stalled| connection.let_go_of != Some(stalled.since))
             .map(|stalled| stalled.came + STREAM_PATIENCE);
+        let sends_heartbeats = connection.is_healthy && self.stop.is_none();
         let others = [
             self.subscriptions.deadline(),
             self.subscriptions.settled_at(),
@@ -76,7 +77,7 @@ impl Session {
             streams,
             stop,
         ];
-        others.into_iter().flatten().fold(connection.vitals.next(), Instant::min)
+        others.into_iter().flatten().fold(connection.vitals.next(sends_heartbeats), Instant::min)
     }
 
     /// Checks that the broker is alive, and does what is due while there is a connection.

@@ -17,6 +17,8 @@ pub(super) struct Vitals {
     heard: Instant,
     sent: Instant,
     ping_sent: bool,
+    /// Bytes written when the last ping was sent.
+    written_at_ping: u64,
     /// When the peer last took something that had to wait for it.
     progress: Instant,
     /// Since when there has been something that could not be written, and nothing of it was.
@@ -45,6 +47,7 @@ impl Vitals {
             heard: now,
             sent: now,
             ping_sent: false,
+            written_at_ping: 0,
             progress: now,
             stuck: None,
             written: 0,
@@ -55,7 +58,8 @@ impl Vitals {
 
     pub(super) fn heard(&mut self, now: Instant) {
         self.heard = now;
-        self.ping_sent = false;
+        // One that waits to be written is enough.
+        self.ping_sent &= self.written == self.written_at_ping;
         self.written_before = self.written;
     }
 
@@ -79,7 +83,10 @@ impl Vitals {
     /// Whether a ping is due. It counts as sent.
     pub(super) fn ping_due(&mut self, now: Instant) -> bool {
         let due = !self.ping_sent && now >= self.ping_at();
-        self.ping_sent |= due;
+        if due {
+            self.ping_sent = true;
+            self.written_at_ping = self.written;
+        }
         due
     }
 
@@ -119,8 +126,8 @@ impl Vitals {
         self.heard.max(self.progress) + self.quiet_limit + allowance
     }
 
-    /// When to look again.
-    pub(super) fn next(&self) -> Instant {
+    /// When to look again. Heartbeats count only while they are sent.
+    pub(super) fn next(&self, sends_heartbeats: bool) -> Instant {
         let mut next = self.quiet_until();
         if !self.ping_sent {
             next = next.min(self.ping_at());
@@ -128,7 +135,7 @@ impl Vitals {
         if let Some(since) = self.stuck {
             next = next.min(since + self.quiet_limit);
         }
-        if let Some((_, heartbeat)) = self.heartbeat {
+        if let Some((_, heartbeat)) = self.heartbeat.filter(|_| sends_heartbeats) {
             next = next.min(heartbeat);
         }
         next

@@ -18,8 +18,8 @@ pub(super) struct Out {
     pub(super) retain: bool,
 }
 
-#[derive(Debug)]
-struct Flight {
+#[derive(Clone, Debug)]
+pub(super) struct Flight {
     id: u16,
     out: Out,
     /// PUBREC has come.
@@ -38,19 +38,19 @@ pub(super) struct Accepted {
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is about something else")]
 pub(super) struct Broker {
-    setup: Setup,
+    pub(super) setup: Setup,
     pub(super) has_session: bool,
     clean: bool,
     pub(super) connected: bool,
     pub(super) subscriptions: BTreeMap<String, QoS>,
     pub(super) refused: BTreeSet<String>,
-    waiting: VecDeque<Out>,
-    flights: Vec<Flight>,
+    pub(super) waiting: VecDeque<Out>,
+    pub(super) flights: Vec<Flight>,
     /// Messages of the client at QoS 2 that it has not released.
     pub(super) held: BTreeMap<u16, u32>,
     pub(super) accepted: Vec<Accepted>,
     retained: BTreeMap<&'static str, Out>,
-    last_id: u16,
+    pub(super) last_id: u16,
     /// On their way to the client.
     pub(super) to_client: VecDeque<Packet>,
     withheld: Option<Vec<Packet>>,
@@ -72,6 +72,9 @@ pub(super) struct Broker {
     pub(super) said_goodbye: bool,
     /// An earlier process may have left identifiers in use.
     pub(super) unknown_ids: bool,
+    pub(super) stored: Option<Box<super::disk::Stored>>,
+    /// It has come back with an older state, and has forgotten what it had acknowledged since.
+    pub(super) rolled_back: bool,
     /// A session was lost, and with it what was known of messages.
     pub(super) lost_session: bool,
     /// Packets taken in.
@@ -111,6 +114,8 @@ impl Broker {
             acknowledged: Vec::new(),
             said_goodbye: false,
             unknown_ids: false,
+            stored: None,
+            rolled_back: false,
             lost_session: false,
             received: 0,
             exactly_once: BTreeSet::new(),
@@ -156,6 +161,7 @@ impl Broker {
         self.flights.clear();
         self.held.clear();
         self.owed.clear();
+        self.stored = None;
     }
 
     /// Somebody publishes.
@@ -204,7 +210,7 @@ impl Broker {
                 self.to_client.push_back(Packet::PubRel(flight.id.into()));
             } else {
                 self.unanswered.push_back(flight.id);
-                self.to_client.push_back(published(flight.id, flight.out, true));
+                self.to_client.push_back(published(flight.id, flight.out, self.setup.marks_again));
             }
         }
         while self.flights.len() < self.setup.broker_window
@@ -229,6 +235,25 @@ impl Broker {
             } else {
                 published(flight.id, flight.out, true)
             });
+        }
+    }
+
+    /// Acknowledges something that was not sent, or once more.
+    pub(super) fn stray(&mut self, kind: u8, id: u16) {
+        if !self.connected {
+            return;
+        }
+        self.to_client.push_back(match kind % 4 {
+            0 => Packet::PubAck(id.into()),
+            1 => Packet::PubComp(id.into()),
+            2 => Packet::UnsubAck { id },
+            _ => Packet::PingResp,
+        });
+    }
+
+    pub(super) fn says_disconnect(&mut self) {
+        if self.connected {
+            self.to_client.push_back(Packet::Disconnect(Reason::SUCCESS));
         }
     }
 
@@ -452,7 +477,7 @@ impl Broker {
 
     /// Whether a message is to be handled once.
     pub(super) fn is_exactly_once(&self, number: u32) -> bool {
-        !self.lost_session && self.exactly_once.contains(&number)
+        !self.lost_session && self.setup.marks_again && self.exactly_once.contains(&number)
     }
 
     pub(super) fn describe(&self) -> String {

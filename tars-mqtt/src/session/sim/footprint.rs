@@ -63,6 +63,10 @@ impl Session {
         self.footprint().is_empty()
     }
 
+    pub(super) fn uses(&self, id: u16) -> bool {
+        self.ids.is_used(id)
+    }
+
     /// Whether no more messages are under way than may be.
     pub(super) fn within_window(&self) -> Result<(), String> {
         self.outgoing.within_window()

@@ -17,6 +17,8 @@ const PLAIN: Setup = Setup {
     room: 1024,
     publish_timeout: false,
     health: false,
+    heartbeat: false,
+    marks_again: true,
     clean_session: false,
     resubscribes: false,
     handlers: 0b11_1111,
@@ -105,6 +107,23 @@ fn a_timer_for_a_full_window_does_not_ring_when_it_is_full_no_more() {
             Pass(11_000),
         ],
     );
+}
+
+#[test]
+fn a_heartbeat_waits_until_all_is_well() {
+    let setup = Setup { heartbeat: true, health: true, ..PLAIN };
+    holds(setup, &[Dial(Accepted), Pass(100)]);
+    let healthy = [Dial(Accepted), BrokerReads(5), SessionReads(3), Pass(11_000)];
+    holds(setup, &[&healthy[..], &[Shutdown(5_000), Pass(11_000)]].concat());
+}
+
+#[test]
+fn one_ping_waits_to_be_written_and_no_more() {
+    let setup = Setup { heartbeat: true, handlers: 0b01_0000, ..PLAIN };
+    let arrives = Arrives { topic: 2, qos: AtMostOnce, retain: false };
+    let begin = [Dial(Accepted), BrokerReads(5), SessionReads(5), Step::Block(true)];
+    let flood = [arrives].repeat(9);
+    holds(setup, &[&begin[..], &flood, &[PassToTimeout, SessionReads(9), Pass(9000)]].concat());
 }
 
 #[test]

@@ -2,8 +2,10 @@
 //! virtual time. One number decides everything: see `docs/simulation.md`.
 
 mod broker;
+mod disk;
 mod footprint;
 mod found;
+mod invariants;
 mod process;
 mod run;
 mod settle;

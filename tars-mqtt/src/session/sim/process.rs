@@ -96,6 +96,7 @@ pub(super) fn config(setup: &Setup) -> Config {
         .max_publish_attempts(if setup.sets_aside { 5 } else { 0 })
         .publish_timeout(setup.publish_timeout.then(|| Duration::from_secs(3)))
         .health(setup.health)
+        .heartbeat(setup.heartbeat.then(|| Duration::from_secs(7)))
         .clean_session(setup.clean_session)
         .resubscribe(setup.resubscribes)
         .keep_alive(Duration::from_secs(20))
@@ -333,6 +334,19 @@ impl Process {
         self.commands.push_back(Command::OwnRequest { message, wanted });
         self.running[index].asks = Some((fresh, waits));
         self.put("b", fresh, QoS::AtLeastOnce, deadline, None);
+    }
+
+    pub(super) fn drop_ask(&mut self, index: usize) {
+        if !self.running.is_empty() {
+            let index = index % self.running.len();
+            self.running[index].asks = None;
+        }
+    }
+
+    pub(super) fn ping(&mut self) {
+        let (done, _) = oneshot::channel();
+        let packet = rumqttc::Packet::PingReq.into();
+        self.commands.push_back(Command::Send { packet, done });
     }
 
     pub(super) fn say(&mut self, ok: bool) {

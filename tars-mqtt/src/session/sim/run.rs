@@ -10,7 +10,8 @@ use tokio::time::Instant;
 use super::step::{Setup, Step, schedule};
 use super::world::World;
 
-/// How many schedules, and the first of them: `TARS_MQTT_SIMULATE=<schedules>,<seed>`.
+/// How many schedules, and where they begin: `TARS_MQTT_SIMULATE=<schedules>,<seed>`; or a single one, by
+/// the number that a report has named: `TARS_MQTT_SIMULATE=one,<number>`.
 const VARIABLE: &str = "TARS_MQTT_SIMULATE";
 
 /// What a build for debugging looks at in the time that it has.
@@ -148,6 +149,14 @@ fn simulate_all(schedules: u64, seed: u64) -> Result<(), String> {
 #[test]
 fn no_schedule_breaks_a_promise() {
     let wanted = std::env::var(VARIABLE).unwrap_or_default();
+    if let Some(seed) = wanted.strip_prefix("one,") {
+        let seed = seed.parse().unwrap_or_else(|_| panic!("{VARIABLE}={wanted} is no number"));
+        match simulate(seed) {
+            Ok(()) => println!("seed {seed}: nothing broken"),
+            Err(broken) => panic!("{}", describe(seed, &broken)),
+        }
+        return;
+    }
     let (schedules, seed) = wanted.split_once(',').unwrap_or((&wanted, "1"));
     let number = |text: &str, otherwise: u64| match text {
         "" => otherwise,

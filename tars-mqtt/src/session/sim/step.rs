@@ -31,6 +31,14 @@ pub(super) enum Step {
     Refuse { filter: u8, refuses: bool },
     /// The broker sends again what it has sent on this connection.
     SendsAgain,
+    /// The broker acknowledges what was not sent to it, or once more.
+    Stray(u8, u16),
+    /// The broker says that it ends the connection.
+    ServerDisconnects,
+    /// The broker keeps what it knows, to come back to it.
+    Stores,
+    /// The broker is killed, and comes back with what it has kept.
+    RollsBack,
     /// The program publishes.
     Publish { topic: u8, qos: QoS },
     /// The program gives up publishing while it waits for room.
@@ -45,12 +53,18 @@ pub(super) enum Step {
     Take(u8),
     /// A message that is being handled comes to its end.
     Finish(u8, Outcome),
+    /// A handler gives up asking another one.
+    DropAsk(u8),
+    /// The program sends a ping past the session.
+    Ping,
     /// The service says how it is.
     Health(bool),
     /// No more messages are to be taken.
     Quiesce,
     /// The program shuts down, within so many milliseconds.
     Shutdown(u32),
+    /// The last client is dropped.
+    Orphan,
     /// The process is killed, and started again.
     Kill,
 }
@@ -82,6 +96,7 @@ pub(super) struct Setup {
     pub(super) room: usize,
     pub(super) publish_timeout: bool,
     pub(super) health: bool,
+    pub(super) heartbeat: bool,
     pub(super) clean_session: bool,
     pub(super) resubscribes: bool,
     pub(super) handlers: u8,
@@ -90,6 +105,8 @@ pub(super) struct Setup {
     /// Whether it sends a copy for each subscription that matches.
     pub(super) one_for_each: bool,
     pub(super) lowest_ids: bool,
+    /// Whether it marks what it sends again.
+    pub(super) marks_again: bool,
     /// Whether it closes the connection for a message on the topic `bad`.
     pub(super) closes_for_bad: bool,
     /// Whether messages that may be what the broker closes connections for are set aside.
@@ -129,6 +146,8 @@ impl Setup {
             room: one_of(rng, &[2, 5, 1024]),
             publish_timeout: rng.u8(..4) == 0,
             health: rng.bool(),
+            heartbeat: rng.u8(..4) == 0,
+            marks_again: rng.u8(..8) > 0,
             clean_session: rng.u8(..6) == 0,
             resubscribes: rng.u8(..6) == 0,
             handlers: rng.u8(1..64),
@@ -174,7 +193,13 @@ fn step(rng: &mut Rng) -> Step {
         88..112 => Step::Arrives { topic: rng.u8(..6), qos: qos(rng), retain: rng.u8(..8) == 0 },
         112..115 => Step::Withhold(rng.bool()),
         115..118 => Step::Refuse { filter: rng.u8(..8), refuses: rng.bool() },
-        118..120 => Step::SendsAgain,
+        118 => Step::SendsAgain,
+        119 => match rng.u8(..4) {
+            0 => Step::ServerDisconnects,
+            1 => Step::Stores,
+            2 => Step::RollsBack,
+            _ => Step::Stray(rng.u8(..), rng.u16(1..12)),
+        },
         120..140 => Step::Publish { topic: rng.u8(..9) % 4, qos: qos(rng) },
         140..142 => Step::DropPublish(rng.u8(..)),
         142..147 => Step::Subscribe {
@@ -193,8 +218,13 @@ fn step(rng: &mut Rng) -> Step {
                 _ => Outcome::Done,
             },
         ),
-        194..196 => Step::Health(rng.bool()),
-        196 => Step::Quiesce,
+        194 => Step::Health(rng.bool()),
+        195 => Step::DropAsk(rng.u8(..)),
+        196 => match rng.u8(..4) {
+            0 => Step::Quiesce,
+            1 => Step::Orphan,
+            _ => Step::Ping,
+        },
         197 => Step::Shutdown(rng.u32(1..6_000)),
         _ => Step::Kill,
     }

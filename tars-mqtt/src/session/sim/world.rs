@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use tars_mqtt_topic::matches;
 use tokio::time::Instant;
 
 use super::broker::{Broker, Out, number};
@@ -12,7 +11,7 @@ use super::step::{Dialed, FILTERS, HANDLERS, OUT, Outcome, Setup, Step, TOPICS};
 use crate::error::Refusal;
 use crate::message::Message;
 use crate::qos::QoS;
-use crate::session::{Command, ConnectFailure, ConnectionState, Wants};
+use crate::session::{Command, ConnectFailure, Wants};
 use crate::wire::{Packet, PacketSink, Publish, RawPacket};
 
 /// What the session writes, on its way to the broker.
@@ -36,7 +35,11 @@ impl PacketSink for Socket {
         self.unsent.push_back(packet);
     }
 
-    fn send_raw(&mut self, _: RawPacket) {}
+    fn send_raw(&mut self, packet: RawPacket) {
+        if packet.is_ping() {
+            self.unsent.push_back(Packet::PingReq);
+        }
+    }
 }
 
 pub(super) struct World {
@@ -56,10 +59,10 @@ pub(super) struct World {
     stirred: bool,
     next_number: u32,
     /// Messages that were retained, and come more often than once.
-    retained: BTreeSet<u32>,
+    pub(super) retained: BTreeSet<u32>,
     /// Who is done with what, in all processes.
-    done: BTreeSet<(usize, u32)>,
-    topics: BTreeMap<u32, &'static str>,
+    pub(super) done: BTreeSet<(usize, u32)>,
+    pub(super) topics: BTreeMap<u32, &'static str>,
     /// Messages that were accepted by processes that ended.
     pub(super) history: Vec<(u32, QoS, Option<bool>)>,
     is_over: bool,
@@ -70,7 +73,7 @@ pub(super) struct World {
 /// A timer may ring at once a few times in a row, and not for ever.
 const SPINS: u32 = 20;
 
-type Verdict = Result<(), String>;
+pub(super) type Verdict = Result<(), String>;
 
 fn short(packet: &Packet) -> String {
     match packet {
@@ -176,6 +179,21 @@ impl World {
                 }
             }
             Step::SendsAgain => self.broker.send_again(),
+            // What is in use is acknowledged by a broker that has it, and not before.
+            Step::Stray(kind, id) => {
+                if !self.process.session.uses(id) && self.broker.to_client.is_empty() {
+                    self.broker.stray(kind, id);
+                    self.session_reads(1);
+                }
+            }
+            Step::ServerDisconnects => self.broker.says_disconnect(),
+            Step::Stores => self.broker.store(),
+            Step::RollsBack => {
+                if self.broker.connected {
+                    self.cut("the broker is killed");
+                }
+                self.broker.roll_back();
+            }
             Step::Publish { topic, qos } => {
                 let (number, deadline) = (self.fresh(), self.deadline());
                 let topic = OUT[usize::from(topic) % OUT.len()];
@@ -197,6 +215,8 @@ impl World {
             Step::Finish(index, outcome) => {
                 self.finish(index.into(), outcome);
             }
+            Step::DropAsk(index) => self.process.drop_ask(index.into()),
+            Step::Ping => self.process.ping(),
             Step::Health(ok) => self.process.say(ok),
             Step::Quiesce => {
                 self.process.is_quiesced = true;
@@ -204,6 +224,11 @@ impl World {
             }
             Step::Shutdown(within) => {
                 self.shut_down(Duration::from_millis(within.into()));
+            }
+            Step::Orphan => {
+                self.process.is_quiesced = true;
+                self.process.session.orphaned(self.now);
+                self.stirred = true;
             }
             Step::Kill => self.kill(),
         }
@@ -303,44 +328,6 @@ impl World {
         Ok(())
     }
 
-    /// Nothing is acknowledged before all who have to are done with it.
-    fn look_at_acknowledged(&mut self) -> Verdict {
-        for number in std::mem::take(&mut self.broker.acknowledged) {
-            let topic = self.topics.get(&number).copied().unwrap_or_default();
-            for (index, handler) in self.process.handlers.iter().enumerate() {
-                if handler.qos > QoS::AtMostOnce
-                    && matches(handler.filter, topic)
-                    && !self.is_done(index, number)
-                {
-                    return Err(format!(
-                        "message {number} on {topic} is acknowledged before handler {} is done \
-                         with it",
-                        handler.filter
-                    ));
-                }
-            }
-            let answer = self.process.published.iter().find(|published| {
-                published.answers == Some(number) && published.outcome != Some(false)
-            });
-            // What comes anew, because the broker has lost the session or retained it, is another matter.
-            if let Some(answer) = answer
-                && !self.retained.contains(&number)
-                && !self.broker.lost_session
-                && !self.broker.accepted.iter().any(|accepted| accepted.number == answer.number)
-            {
-                return Err(format!(
-                    "message {number} is acknowledged before its answer {} is with the broker",
-                    answer.number
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    fn is_done(&self, handler: usize, number: u32) -> bool {
-        self.done.contains(&(handler, number)) || self.process.done.contains(&(handler, number))
-    }
-
     pub(super) fn session_reads(&mut self, count: usize) {
         for _ in 0..count {
             if !self.broker.connected
@@ -425,33 +412,6 @@ impl World {
         Ok(())
     }
 
-    /// Never healthy before all is granted, and the window is never exceeded.
-    fn look_at_state(&mut self) -> Verdict {
-        let is_new = self.process.state.has_changed().unwrap_or(false);
-        let state = *self.process.state.borrow_and_update();
-        if is_new && state == ConnectionState::Connected {
-            for handler in &self.process.handlers {
-                let is_there = self
-                    .broker
-                    .subscriptions
-                    .keys()
-                    .any(|filter| tars_mqtt_topic::covers(filter, handler.filter));
-                if !is_there {
-                    return Err(format!(
-                        "the session counts as connected before {} is subscribed to",
-                        handler.filter
-                    ));
-                }
-            }
-        }
-        let open = self.broker.open();
-        // Health takes no place in the window, and neither do a SUBSCRIBE and an UNSUBSCRIBE.
-        if open > self.setup.window + 3 && !self.broker.has_withheld {
-            return Err(format!("{open} messages are under way, and {} may be", self.setup.window));
-        }
-        self.process.session.within_window()
-    }
-
     fn over(&mut self) {
         if !self.is_over {
             self.is_over = true;
@@ -488,57 +448,5 @@ impl World {
         self.process = Process::start(&self.setup, self.now);
         self.is_over = false;
         self.stirred = true;
-    }
-
-    /// QoS 2 messages are handled once in a process, whatever the network does.
-    pub(super) fn look_at_runs(&self) -> Verdict {
-        for (&(handler, number), &runs) in &self.process.runs {
-            let is_exact = self.broker.is_exactly_once(number)
-                && !self.retained.contains(&number)
-                && !self.setup.one_for_each;
-            if is_exact && runs > 1 {
-                return Err(format!(
-                    "handler {} was given message {number} at QoS 2 {runs} times",
-                    self.process.handlers[handler].filter
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    /// What was accepted is with the broker, once where that is promised, and in order.
-    pub(super) fn look_at_published(&self) -> Verdict {
-        let published = self.process.published.iter();
-        let all = published.map(|published| (published.number, published.qos, published.outcome));
-        for (number, qos, outcome) in self.history.iter().copied().chain(all) {
-            let count =
-                self.broker.accepted.iter().filter(|accepted| accepted.number == number).count();
-            if outcome == Some(true) && qos > QoS::AtMostOnce && count == 0 {
-                return Err(format!("the receipt of message {number} says that it was delivered"));
-            }
-            if qos == QoS::ExactlyOnce && count > 1 && !self.broker.lost_session {
-                return Err(format!("message {number} at QoS 2 reached the broker {count} times"));
-            }
-        }
-        if self.setup.sets_aside {
-            // What is set aside lets others past.
-            return Ok(());
-        }
-        let mut first = BTreeMap::new();
-        for (place, accepted) in self.broker.accepted.iter().enumerate() {
-            first.entry(accepted.number).or_insert(place);
-        }
-        let mut last = 0;
-        for published in &self.process.published {
-            if published.qos == QoS::AtMostOnce {
-                continue;
-            }
-            let Some(&place) = first.get(&published.number) else { continue };
-            if place < last {
-                return Err(format!("message {} overtook one before it", published.number));
-            }
-            last = place;
-        }
-        Ok(())
     }
 }
