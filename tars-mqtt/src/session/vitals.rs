@@ -19,6 +19,7 @@ pub(super) struct Vitals {
     ping_sent: bool,
     /// Bytes written when the last ping was sent.
     written_at_ping: u64,
+    heard_since_ping: bool,
     /// When the peer last took something that had to wait for it.
     progress: Instant,
     /// Since when there has been something that could not be written, and nothing of it was.
@@ -48,6 +49,7 @@ impl Vitals {
             sent: now,
             ping_sent: false,
             written_at_ping: 0,
+            heard_since_ping: false,
             progress: now,
             stuck: None,
             written: 0,
@@ -58,8 +60,7 @@ impl Vitals {
 
     pub(super) fn heard(&mut self, now: Instant) {
         self.heard = now;
-        // One that waits to be written is enough.
-        self.ping_sent &= self.written == self.written_at_ping;
+        self.heard_since_ping = true;
         self.written_before = self.written;
     }
 
@@ -72,6 +73,10 @@ impl Vitals {
             if self.stuck.take().is_some() {
                 self.progress = now;
             }
+        }
+        // A ping that waits to be written is enough, whatever is heard meanwhile.
+        if self.heard_since_ping && self.written > self.written_at_ping {
+            self.ping_sent = false;
         }
         if unsent {
             self.stuck.get_or_insert(now);
@@ -86,6 +91,7 @@ impl Vitals {
         if due {
             self.ping_sent = true;
             self.written_at_ping = self.written;
+            self.heard_since_ping = false;
         }
         due
     }

@@ -67,7 +67,7 @@ impl World {
             acted |= self.process.next(stream);
         }
         self.go_on()?;
-        Ok(acted)
+        Ok(acted || self.has_traffic())
     }
 
     fn comes_to_rest(&mut self) -> Verdict {

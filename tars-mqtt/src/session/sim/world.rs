@@ -270,6 +270,11 @@ impl World {
         self.process.shut_down(self.now + within);
     }
 
+    /// Whether something is on its way to the broker.
+    pub(super) fn has_traffic(&self) -> bool {
+        !self.to_broker.is_empty()
+    }
+
     pub(super) fn unblock(&mut self) {
         self.blocked = false;
         self.stirred = true;
