@@ -268,6 +268,14 @@ impl Inbox {
         self.unacknowledged.is_empty()
     }
 
+    /// What is kept, without its numbers.
+    #[cfg(test)]
+    pub(super) fn sketch(&self) -> impl std::hash::Hash + use<> {
+        let few = |count: usize| count.min(3);
+        let all = [self.unacknowledged.len(), self.earlier.len(), self.received.len()];
+        (all.map(few), few(self.held_over.len()))
+    }
+
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.unacknowledged.len()

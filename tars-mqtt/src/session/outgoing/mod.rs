@@ -307,6 +307,20 @@ impl Outgoing {
         self.in_flight.len()
     }
 
+    /// What is under way, without its numbers.
+    #[cfg(test)]
+    pub(super) fn sketch(&self) -> impl std::hash::Hash + use<> {
+        let few = |count: usize| count.min(3);
+        let released = self.in_flight.iter().filter(|sent| sent.released).count();
+        let ignored = self.in_flight.iter().filter(|sent| sent.ignored).count();
+        (
+            [few(self.in_flight.len()), few(self.sent), few(self.given_up), few(self.next.len())],
+            [few(released), few(ignored), few(self.written.len()), few(self.suspects.len())],
+            (self.health.is_some(), self.status_is_pending(), self.stale.limit().min(2)),
+            (self.suspects.is_trial_on(), self.window.room().min(1)),
+        )
+    }
+
     /// An error says that more is under way than may be.
     #[cfg(test)]
     pub(super) fn within_window(&self) -> Result<(), String> {

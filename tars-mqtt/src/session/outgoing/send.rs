@@ -169,6 +169,10 @@ impl Outgoing {
     ) {
         // It waits in the outbox no more.
         entry.share = None;
+        if self.stale.may_be_held(entry.publish.qos()) {
+            // Else the broker would take this message for that one.
+            out.send(Packet::PubRel(id.into()));
+        }
         out.publish(&entry.publish, id, false);
         let qos = entry.publish.qos();
         let sent = InFlight {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::super::packet_ids::PacketIds;
+use crate::qos::QoS;
 use crate::wire::{MAX_PACKET_ID, Packet, PacketSink};
 
 /// Messages at QoS 2 that are remembered after their end.
@@ -29,7 +30,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// may be held are released: those done with lately at the beginning of each connection; and once in a
 /// process, if the broker has kept a session that an earlier one may have used, all identifiers that
 /// are not in use. That happens when the broker has shown with its first PUBREC that it knows QoS 2,
-/// for others may take a PUBREL for an error.
+/// for others may take a PUBREL for an error. Only the identifier of that first message is released
+/// before it, or the broker would take it for the one that it holds.
 #[derive(Debug, Default)]
 pub(super) struct Stale {
     done: VecDeque<u16>,
@@ -75,6 +77,12 @@ impl Stale {
             Earlier::Possible => 1,
             Earlier::Releasing(_) => 0,
         }
+    }
+
+    /// Whether the broker may hold a message of an earlier process under the identifier of one that is
+    /// about to be sent.
+    pub(super) fn may_be_held(&self, qos: QoS) -> bool {
+        qos == QoS::ExactlyOnce && matches!(self.earlier, Earlier::Possible)
     }
 
     /// The broker has answered a message at QoS 2 with PUBREC.

@@ -70,8 +70,6 @@ pub(super) struct Broker {
     /// What the client has acknowledged since the last look.
     pub(super) acknowledged: Vec<u32>,
     pub(super) said_goodbye: bool,
-    /// An earlier process may have left identifiers in use.
-    pub(super) unknown_ids: bool,
     pub(super) stored: Option<Box<super::disk::Stored>>,
     /// It has come back with an older state, and has forgotten what it had acknowledged since.
     pub(super) rolled_back: bool,
@@ -113,7 +111,6 @@ impl Broker {
             is_well: None,
             acknowledged: Vec::new(),
             said_goodbye: false,
-            unknown_ids: false,
             stored: None,
             rolled_back: false,
             lost_session: false,
@@ -364,13 +361,10 @@ impl Broker {
                 self.uses(id)?;
                 match self.held.insert(id, number) {
                     Some(known) if known != number => {
-                        self.held.insert(id, known);
-                        if !self.unknown_ids {
-                            return Err(format!(
-                                "message {number} goes out under the identifier {id}, under which \
-                                 the broker holds message {known}"
-                            ));
-                        }
+                        return Err(format!(
+                            "message {number} goes out under the identifier {id}, under which the \
+                             broker holds message {known}"
+                        ));
                     }
                     Some(_) => {}
                     None => self.accept(Accepted { number, qos }, message),

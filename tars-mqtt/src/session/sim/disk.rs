@@ -41,6 +41,5 @@ impl Broker {
         self.last_id = stored.last_id;
         self.owed = stored.owed;
         (self.rolled_back, self.lost_session, self.has_foreign) = (true, true, true);
-        self.unknown_ids = true;
     }
 }

@@ -1,6 +1,7 @@
 //! What a session keeps.
 
 use std::fmt;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use super::super::Session;
 
@@ -61,6 +62,23 @@ impl Session {
 
     pub(super) fn is_at_rest(&self) -> bool {
         self.footprint().is_empty()
+    }
+
+    /// A number for the state that the session is in, whatever the names, numbers and times in it.
+    pub(super) fn sketch(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        let connection = &self.connection;
+        std::mem::discriminant(&self.phase).hash(&mut hasher);
+        (connection.is_healthy, connection.told_refusal, connection.end.is_some())
+            .hash(&mut hasher);
+        let said_goodbye = self.stop.as_ref().map(|stop| stop.said_goodbye);
+        (said_goodbye, self.quiesced, self.failed, self.thrown_out.min(3)).hash(&mut hasher);
+        (self.answers.len().min(2), self.own_requests.len().min(2), self.external.len().min(2))
+            .hash(&mut hasher);
+        self.outgoing.sketch().hash(&mut hasher);
+        self.subscriptions.sketch().hash(&mut hasher);
+        self.inbox.sketch().hash(&mut hasher);
+        hasher.finish()
     }
 
     pub(super) fn uses(&self, id: u16) -> bool {

@@ -1,7 +1,9 @@
 //! Many schedules, and the shortest one that shows what is wrong.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use fastrand::Rng;
@@ -16,6 +18,9 @@ const VARIABLE: &str = "TARS_MQTT_SIMULATE";
 
 /// What a build for debugging looks at in the time that it has.
 const FEW: u64 = 3_000;
+
+/// Of so many schedules one has the states counted that it goes through.
+const COUNTED: u64 = 8;
 
 /// Packets shown of a schedule that breaks something: the last ones.
 const SHOWN: usize = 40;
@@ -50,11 +55,17 @@ fn play_in(world: &mut World, seed: u64, steps: &[Step]) -> Result<(), String> {
 }
 
 /// Runs the schedule of a seed, and shortens it if it breaks something.
-fn simulate(seed: u64) -> Result<(), Broken> {
+fn simulate(seed: u64, states: Option<&mut HashSet<u64>>) -> Result<(), Broken> {
     let mut rng = Rng::with_seed(seed);
     let setup = Setup::random(&mut rng);
     let steps = schedule(&mut rng);
-    match play(seed, setup, &steps) {
+    let mut world = World::new(setup, Instant::now());
+    world.states = states.is_some().then(HashSet::new);
+    let played = play_in(&mut world, seed, &steps);
+    if let Some(states) = states {
+        states.extend(world.states.unwrap_or_default());
+    }
+    match played {
         Ok(()) => Ok(()),
         Err(sentence) => Err(shorten(seed, Broken { setup, steps, sentence })),
     }
@@ -110,12 +121,14 @@ fn simulate_all(schedules: u64, seed: u64) -> Result<(), String> {
     let begin = std::time::Instant::now();
     let next = AtomicU64::new(0);
     let stopped = AtomicBool::new(false);
-    let found = std::sync::Mutex::new(None);
+    let found = Mutex::new(None);
+    let states = Mutex::new(HashSet::new());
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     std::panic::set_hook(Box::new(|_| {}));
     std::thread::scope(|scope| {
         for _ in 0..cores {
             scope.spawn(|| {
+                let mut visited = HashSet::new();
                 while !stopped.load(Ordering::Relaxed) {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     if index >= schedules {
@@ -123,12 +136,14 @@ fn simulate_all(schedules: u64, seed: u64) -> Result<(), String> {
                     }
                     // Neighbouring seeds have nothing in common.
                     let own = seed.wrapping_mul(1 << 32).wrapping_add(index);
-                    if let Err(broken) = simulate(own) {
+                    let counts = index.is_multiple_of(COUNTED).then_some(&mut visited);
+                    if let Err(broken) = simulate(own, counts) {
                         stopped.store(true, Ordering::Relaxed);
                         let mut found = found.lock().unwrap();
                         found.get_or_insert_with(|| describe(own, &broken));
                     }
                 }
+                states.lock().unwrap().extend(visited);
             });
         }
     });
@@ -142,6 +157,7 @@ fn simulate_all(schedules: u64, seed: u64) -> Result<(), String> {
     let seconds = begin.elapsed().as_secs_f64().max(0.001);
     #[expect(clippy::cast_precision_loss, reason = "it is a rate")]
     let rate = schedules as f64 / seconds;
+    println!("{} states of the session seen", states.into_inner().unwrap().len());
     println!("{schedules} schedules, seed {seed}: nothing broken, {rate:.0}/s");
     Ok(())
 }
@@ -151,7 +167,7 @@ fn no_schedule_breaks_a_promise() {
     let wanted = std::env::var(VARIABLE).unwrap_or_default();
     if let Some(seed) = wanted.strip_prefix("one,") {
         let seed = seed.parse().unwrap_or_else(|_| panic!("{VARIABLE}={wanted} is no number"));
-        match simulate(seed) {
+        match simulate(seed, None) {
             Ok(()) => println!("seed {seed}: nothing broken"),
             Err(broken) => panic!("{}", describe(seed, &broken)),
         }

@@ -1,6 +1,6 @@
 //! Service, network and broker, and what must hold between them.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -68,6 +68,8 @@ pub(super) struct World {
     is_over: bool,
     /// What went over the network, where somebody wants to see it.
     pub(super) trace: Option<Vec<String>>,
+    /// The states that the session was in, where somebody counts them.
+    pub(super) states: Option<HashSet<u64>>,
 }
 
 /// A timer may ring at once a few times in a row, and not for ever.
@@ -111,6 +113,7 @@ impl World {
             history: Vec::new(),
             is_over: false,
             trace: None,
+            states: None,
         }
     }
 
@@ -405,6 +408,9 @@ impl World {
             }
             Wants::Stop => self.over(),
         }
+        if let Some(states) = &mut self.states {
+            states.insert(self.process.session.sketch());
+        }
         let next = self.process.session.next_timeout();
         self.armed = next.unwrap_or(self.now + Duration::from_secs(1 << 20)).max(self.now);
         self.rings = if self.armed > self.now { 0 } else { self.rings + 1 };
@@ -449,7 +455,7 @@ impl World {
             .extend(ended.map(|published| (published.number, published.qos, published.outcome)));
         self.socket.unsent.clear();
         self.to_broker.clear();
-        (self.broker.unknown_ids, self.broker.has_foreign) = (true, true);
+        self.broker.has_foreign = true;
         self.process = Process::start(&self.setup, self.now);
         self.is_over = false;
         self.stirred = true;

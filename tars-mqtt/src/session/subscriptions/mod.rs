@@ -298,6 +298,17 @@ impl Subscriptions {
         }
     }
 
+    /// What is asked for, without its names.
+    #[cfg(test)]
+    pub(super) fn sketch(&self) -> impl std::hash::Hash + use<> {
+        let few = |count: usize| count.min(2);
+        (
+            [few(self.queued), few(self.subscribing.len()), few(self.refused.len())],
+            [few(self.suspects.len()), few(self.filters.len())],
+            (self.unwanted.is_empty(), self.settled_at.is_some()),
+        )
+    }
+
     /// Whether the broker has agreed to all.
     pub(super) fn all_granted(&self) -> bool {
         let is_asked = self.queued == 0 && self.subscribing.is_empty();
