@@ -220,8 +220,20 @@ impl Outgoing {
             keep
         });
         self.given_up = self.in_flight.iter().filter(|sent| sent.entry.is_none()).count();
-        let InFlight { id, entry, .. } = condemned?;
-        ids.free(id);
+        self.give_up(condemned?, ids)
+    }
+
+    /// A message that was set aside is not sent again. At QoS 2 the broker may have it, and keeps the
+    /// identifier, and a place, until it is told that the message may go.
+    fn give_up(&mut self, mut sent: InFlight, ids: &mut PacketIds) -> Option<Entry> {
+        let entry = sent.entry.take();
+        if sent.qos == QoS::ExactlyOnce {
+            sent.released = true;
+            self.given_up += 1;
+            self.in_flight.push_back(sent);
+        } else {
+            ids.free(sent.id);
+        }
         entry
     }
 
@@ -288,9 +300,8 @@ impl Outgoing {
         while self.next.front().is_some_and(|entry| entry.is_late(now)) {
             given_up.extend(self.next.pop_front());
         }
-        for InFlight { id, entry, .. } in self.suspects.expire(now) {
-            ids.free(id);
-            given_up.extend(entry);
+        for late in self.suspects.expire(now) {
+            given_up.extend(self.give_up(late, ids));
         }
         given_up
     }

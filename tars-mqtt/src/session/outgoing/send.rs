@@ -21,13 +21,18 @@ impl Outgoing {
     ) {
         self.window.unblocked();
         self.suspects.end_trial(now);
+        self.suspects.look_again();
         self.stale.release(out, ids, now);
         if !self.send_again(out, ids, now) {
+            self.suspects.wait_for_room();
             return;
         }
         self.send_status(out, ids, now);
         match self.status_alone_until() {
-            Some(until) if now < until => return,
+            Some(until) if now < until => {
+                self.suspects.wait_for_room();
+                return;
+            }
             Some(_) => self.suspects.status_had_its_time(),
             None => {}
         }
@@ -52,7 +57,7 @@ impl Outgoing {
                 continue;
             }
             let wanted = self.in_flight.len() - self.given_up;
-            if wanted >= MAX_IN_FLIGHT || !self.window.has_room(qos, self.stale.limit()) {
+            if wanted >= MAX_IN_FLIGHT || !self.has_room(qos, 0) {
                 self.window.blocked(&self.in_flight, out, now);
                 break;
             }
@@ -63,8 +68,16 @@ impl Outgoing {
         }
     }
 
+    /// Whether one more may be under way. What is set aside at QoS 2 may be with the broker, and takes a
+    /// place there; `tried` of those are what is to be sent.
+    fn has_room(&self, qos: QoS, tried: usize) -> bool {
+        let aside = self.suspects.at_qos_2().saturating_sub(tried);
+        self.window.has_room(qos, self.stale.limit(), aside)
+    }
+
     /// Sends again what an earlier connection left. Returns whether that is all.
     fn send_again(&mut self, out: &mut impl PacketSink, ids: &mut PacketIds, now: Instant) -> bool {
+        let aside = self.suspects.at_qos_2();
         while self.sent < self.in_flight.len() && out.has_room() {
             let again = &mut self.in_flight[self.sent];
             if again.entry.is_none() && !again.released {
@@ -79,7 +92,7 @@ impl Outgoing {
                     continue;
                 }
             }
-            let has_room = self.window.has_room(again.qos, self.stale.limit());
+            let has_room = self.window.has_room(again.qos, self.stale.limit(), aside);
             if again.counts() && !again.released && !has_room {
                 self.window.blocked(&self.in_flight, out, now);
                 break;
@@ -122,7 +135,7 @@ impl Outgoing {
     /// `false` where there is no room for it yet, for which others must not go before it.
     fn try_suspect(&mut self, out: &mut impl PacketSink, now: Instant) -> bool {
         let qos = self.suspects.entry().map(|entry| entry.publish.qos());
-        let has_room = qos.is_some_and(|qos| self.window.has_room(qos, self.stale.limit()));
+        let has_room = qos.is_some_and(|qos| self.has_room(qos, 1));
         if !has_room {
             self.suspects.wait_for_room();
             self.window.blocked(&self.in_flight, out, now);

@@ -5,6 +5,7 @@ use tokio::time::Instant;
 
 use super::InFlight;
 use crate::delivery::Entry;
+use crate::qos::QoS;
 
 /// Of the closed connections that condemn a message, those on which it was sent alone.
 const TRIALS: u32 = 2;
@@ -96,6 +97,11 @@ impl Suspects {
     pub(super) fn deadline(&self) -> Option<Instant> {
         let trial_at = || self.trial_at().filter(|_| !self.waits_for_room);
         self.trial.map(|(_, since)| since + TRIAL).or_else(trial_at)
+    }
+
+    /// Looks anew whether there is room.
+    pub(super) fn look_again(&mut self) {
+        self.waits_for_room = false;
     }
 
     /// There is no room for the one that is due. It is looked for again when something has been
@@ -204,17 +210,22 @@ impl Suspects {
         self.aside.front()?.entry.as_ref()
     }
 
+    /// How many of them are at QoS 2.
+    pub(super) fn at_qos_2(&self) -> usize {
+        self.aside.iter().filter(|sent| sent.qos == QoS::ExactlyOnce).count()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.aside.len()
     }
 
     /// Those that have waited too long.
-    pub(super) fn expire(&mut self, now: Instant) -> impl Iterator<Item = InFlight> {
+    pub(super) fn expire(&mut self, now: Instant) -> VecDeque<InFlight> {
         let is_late = |sent: &InFlight| sent.entry.as_ref().is_some_and(|entry| entry.is_late(now));
         let (late, waiting): (VecDeque<_>, VecDeque<_>) =
             std::mem::take(&mut self.aside).into_iter().partition(is_late);
         self.aside = waiting;
-        late.into_iter()
+        late
     }
 
     pub(super) fn take(&mut self) -> impl Iterator<Item = Entry> {

@@ -52,10 +52,11 @@ impl Window {
         self.limit.saturating_sub(self.open)
     }
 
-    /// Whether one more may be sent. `exactly_once` is a limit of the moment for those at QoS 2.
-    pub(super) fn has_room(&self, qos: QoS, exactly_once: usize) -> bool {
+    /// Whether one more may be sent. `exactly_once` is a limit of the moment for those at QoS 2, and
+    /// `aside` how many of them take a place without being under way.
+    pub(super) fn has_room(&self, qos: QoS, exactly_once: usize, aside: usize) -> bool {
         let limit = self.exactly_once_limit.min(exactly_once);
-        self.room() > 0 && (qos != QoS::ExactlyOnce || self.open_exactly_once < limit)
+        self.room() > 0 && (qos != QoS::ExactlyOnce || self.open_exactly_once + aside < limit)
     }
 
     /// A message was sent.

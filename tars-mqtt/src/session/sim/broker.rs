@@ -81,6 +81,8 @@ pub(super) struct Broker {
     exactly_once: BTreeSet<u32>,
     /// The client takes no more messages.
     pub(super) client_ends: bool,
+    /// What it has left at QoS 2.
+    foreign: BTreeSet<u16>,
     /// A process that was killed has left filters.
     pub(super) has_foreign: bool,
 }
@@ -117,6 +119,7 @@ impl Broker {
             received: 0,
             exactly_once: BTreeSet::new(),
             has_foreign: false,
+            foreign: BTreeSet::new(),
             client_ends: false,
         }
     }
@@ -244,7 +247,11 @@ impl Broker {
             0 => Packet::PubAck(id.into()),
             1 => Packet::PubComp(id.into()),
             2 => Packet::UnsubAck { id },
-            _ => Packet::PingResp,
+            _ => {
+                // The client takes it for the answer to its own ping.
+                self.has_withheld = true;
+                Packet::PingResp
+            }
         });
     }
 
@@ -367,12 +374,26 @@ impl Broker {
                         ));
                     }
                     Some(_) => {}
+                    // Like mosquitto, which has no way to say that there are too many.
+                    None if self.is_beyond_its_limit() => {}
                     None => self.accept(Accepted { number, qos }, message),
                 }
                 self.answer(Packet::PubRec(id.into()));
             }
         }
         Ok(())
+    }
+
+    /// What a process that was killed has left takes places of its own here, and what is withheld none.
+    fn is_beyond_its_limit(&self) -> bool {
+        let left = self.foreign.iter().filter(|id| self.held.contains_key(id)).count();
+        !self.has_withheld && self.held.len() - left > self.setup.window_qos2
+    }
+
+    /// Another process comes, which knows nothing of what this one has left.
+    pub(super) fn process_ended(&mut self) {
+        self.has_foreign = true;
+        self.foreign = self.held.keys().copied().collect();
     }
 
     fn accept(&mut self, accepted: Accepted, message: &Message) {

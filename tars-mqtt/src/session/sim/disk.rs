@@ -40,6 +40,7 @@ impl Broker {
         self.held = stored.held;
         self.last_id = stored.last_id;
         self.owed = stored.owed;
-        (self.rolled_back, self.lost_session, self.has_foreign) = (true, true, true);
+        (self.rolled_back, self.lost_session) = (true, true);
+        self.process_ended();
     }
 }

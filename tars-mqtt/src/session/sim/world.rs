@@ -455,7 +455,7 @@ impl World {
             .extend(ended.map(|published| (published.number, published.qos, published.outcome)));
         self.socket.unsent.clear();
         self.to_broker.clear();
-        self.broker.has_foreign = true;
+        self.broker.process_ended();
         self.process = Process::start(&self.setup, self.now);
         self.is_over = false;
         self.stirred = true;
