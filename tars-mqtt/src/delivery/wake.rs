@@ -1,9 +1,8 @@
 use std::cell::Cell;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock, PoisonError, Weak};
 
-use tokio::sync::Notify;
-
+use crate::sync::{AtomicBool, Mutex, Notify, thread_local};
 use crate::task::BoxFuture;
 
 /// Wakes the connection's task: there is something to acknowledge or to send.
