@@ -1,13 +1,12 @@
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use tokio::sync::Notify;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use super::ticket::{Hold, Ticket};
 use super::wake::Wake;
 use crate::QoS;
 use crate::message::Message;
+use crate::sync::{AtomicBool, AtomicUsize, Mutex, MutexGuard, Notify};
 
 /// A message for one handler.
 #[derive(Debug)]
@@ -37,9 +36,18 @@ impl Job {
         }
     }
 
+    /// Whether it is dropped, if it may be. What is not kept until then cannot be any more.
+    fn give_up(&self) -> bool {
+        match &self.hold {
+            None => true,
+            Some(hold) => self.message.qos == QoS::AtMostOnce && hold.ticket().give_up(),
+        }
+    }
+
+    /// Nothing is left to wait for.
     fn discard(self) {
         if let Some(hold) = self.hold {
-            hold.drop_message();
+            hold.release();
         }
     }
 }
@@ -114,17 +122,19 @@ impl Queue {
         let mut waiting = self.waiting();
         for job in jobs.drain(..) {
             if waiting.is_full(self.capacity) && job.is_droppable() {
-                dropped += 1;
                 let oldest = match self.overflow {
-                    Overflow::DropOldest => waiting.jobs.iter().position(Job::is_droppable),
+                    Overflow::DropOldest => waiting.jobs.iter().position(Job::give_up),
                     Overflow::DropNew => None,
                 };
-                let Some(lost) = oldest.and_then(|oldest| waiting.jobs.remove(oldest)) else {
+                if let Some(lost) = oldest.and_then(|oldest| waiting.jobs.remove(oldest)) {
+                    dropped += 1;
+                    waiting.bytes -= lost.message.cost();
+                    lost.discard();
+                } else if job.give_up() {
+                    dropped += 1;
                     job.discard();
                     continue;
-                };
-                waiting.bytes -= lost.message.cost();
-                lost.discard();
+                }
             }
             waiting.bytes += job.message.cost();
             waiting.jobs.push_back(job);
