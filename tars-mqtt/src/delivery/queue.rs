@@ -169,9 +169,14 @@ impl Queue {
     /// Waits for messages and takes up to `max` of them. Returns `false` once the queue is closed
     /// and empty.
     pub(crate) async fn take(&self, max: usize, into: &mut VecDeque<Job>) -> bool {
+        let mut has_waited = false;
         loop {
             match self.try_take(max, into) {
-                Taken::Some { room_was_awaited } => {
+                Taken::Some { room_was_awaited, is_empty } => {
+                    // Tasks that are just about to wait are told of several messages once, together.
+                    if has_waited && !is_empty {
+                        self.ready.notify_one();
+                    }
                     if room_was_awaited {
                         self.wake.wake();
                         // So that the connection refills the queue while these are handled.
@@ -179,7 +184,10 @@ impl Queue {
                     }
                     return true;
                 }
-                Taken::Nothing => self.ready.notified().await,
+                Taken::Nothing => {
+                    self.ready.notified().await;
+                    has_waited = true;
+                }
                 Taken::Closed => {
                     // Another task may have looked just before the queue was closed.
                     self.ready.notify_one();
@@ -196,7 +204,7 @@ impl Queue {
         let mut taken = VecDeque::new();
         loop {
             match self.try_take(1, &mut taken) {
-                Taken::Some { room_was_awaited } => {
+                Taken::Some { room_was_awaited, .. } => {
                     if room_was_awaited {
                         self.wake.wake();
                     }
@@ -224,7 +232,7 @@ impl Queue {
         self.running.fetch_add(count, Ordering::Relaxed);
         let room_was_awaited = waiting.awaited && waiting.jobs.len() <= self.capacity / 2;
         waiting.awaited &= !room_was_awaited;
-        Taken::Some { room_was_awaited }
+        Taken::Some { room_was_awaited, is_empty: waiting.jobs.is_empty() }
     }
 
     /// A message that was taken is done with.
@@ -296,7 +304,11 @@ impl Queue {
 }
 
 enum Taken {
-    Some { room_was_awaited: bool },
+    Some {
+        room_was_awaited: bool,
+        /// Nothing is left.
+        is_empty: bool,
+    },
     Nothing,
     Closed,
 }
