@@ -198,6 +198,8 @@ impl Health {
     }
 }
 
+#[cfg(all(test, tars_mqtt_loom))]
+mod models;
 #[cfg(test)]
 mod tests {
     use super::*;
