@@ -1,6 +1,8 @@
 //! How far a message has come: what is on its way out, and what holds an acknowledgement back.
 
 mod dedupe;
+#[cfg(all(test, tars_mqtt_loom))]
+mod models;
 mod outbox;
 mod queue;
 mod ticket;

@@ -1,13 +1,12 @@
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use tokio::sync::Notify;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use super::ticket::{Hold, Ticket};
 use super::wake::Wake;
 use crate::QoS;
 use crate::message::Message;
+use crate::sync::{AtomicBool, AtomicUsize, Mutex, MutexGuard, Notify};
 
 /// A message for one handler.
 #[derive(Debug)]
@@ -37,9 +36,18 @@ impl Job {
         }
     }
 
+    /// Whether it is dropped, if it may be. What is not kept until then cannot be any more.
+    fn give_up(&self) -> bool {
+        match &self.hold {
+            None => true,
+            Some(hold) => self.message.qos == QoS::AtMostOnce && hold.ticket().give_up(),
+        }
+    }
+
+    /// Nothing is left to wait for.
     fn discard(self) {
         if let Some(hold) = self.hold {
-            hold.drop_message();
+            hold.release();
         }
     }
 }
@@ -114,17 +122,19 @@ impl Queue {
         let mut waiting = self.waiting();
         for job in jobs.drain(..) {
             if waiting.is_full(self.capacity) && job.is_droppable() {
-                dropped += 1;
                 let oldest = match self.overflow {
-                    Overflow::DropOldest => waiting.jobs.iter().position(Job::is_droppable),
+                    Overflow::DropOldest => waiting.jobs.iter().position(Job::give_up),
                     Overflow::DropNew => None,
                 };
-                let Some(lost) = oldest.and_then(|oldest| waiting.jobs.remove(oldest)) else {
+                if let Some(lost) = oldest.and_then(|oldest| waiting.jobs.remove(oldest)) {
+                    dropped += 1;
+                    waiting.bytes -= lost.message.cost();
+                    lost.discard();
+                } else if job.give_up() {
+                    dropped += 1;
                     job.discard();
                     continue;
-                };
-                waiting.bytes -= lost.message.cost();
-                lost.discard();
+                }
             }
             waiting.bytes += job.message.cost();
             waiting.jobs.push_back(job);
@@ -159,9 +169,14 @@ impl Queue {
     /// Waits for messages and takes up to `max` of them. Returns `false` once the queue is closed
     /// and empty.
     pub(crate) async fn take(&self, max: usize, into: &mut VecDeque<Job>) -> bool {
+        let mut has_waited = false;
         loop {
             match self.try_take(max, into) {
-                Taken::Some { room_was_awaited } => {
+                Taken::Some { room_was_awaited, is_empty } => {
+                    // Tasks that are just about to wait are told of several messages once, together.
+                    if has_waited && !is_empty {
+                        self.ready.notify_one();
+                    }
                     if room_was_awaited {
                         self.wake.wake();
                         // So that the connection refills the queue while these are handled.
@@ -169,7 +184,10 @@ impl Queue {
                     }
                     return true;
                 }
-                Taken::Nothing => self.ready.notified().await,
+                Taken::Nothing => {
+                    self.ready.notified().await;
+                    has_waited = true;
+                }
                 Taken::Closed => {
                     // Another task may have looked just before the queue was closed.
                     self.ready.notify_one();
@@ -186,7 +204,7 @@ impl Queue {
         let mut taken = VecDeque::new();
         loop {
             match self.try_take(1, &mut taken) {
-                Taken::Some { room_was_awaited } => {
+                Taken::Some { room_was_awaited, .. } => {
                     if room_was_awaited {
                         self.wake.wake();
                     }
@@ -214,7 +232,7 @@ impl Queue {
         self.running.fetch_add(count, Ordering::Relaxed);
         let room_was_awaited = waiting.awaited && waiting.jobs.len() <= self.capacity / 2;
         waiting.awaited &= !room_was_awaited;
-        Taken::Some { room_was_awaited }
+        Taken::Some { room_was_awaited, is_empty: waiting.jobs.is_empty() }
     }
 
     /// A message that was taken is done with.
@@ -286,7 +304,11 @@ impl Queue {
 }
 
 enum Taken {
-    Some { room_was_awaited: bool },
+    Some {
+        room_was_awaited: bool,
+        /// Nothing is left.
+        is_empty: bool,
+    },
     Nothing,
     Closed,
 }

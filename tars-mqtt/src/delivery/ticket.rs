@@ -1,7 +1,8 @@
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use super::wake::Wake;
+use crate::sync::{AtomicUsize, Mutex};
 
 /// What must happen before a message is acknowledged to the broker: each handler done with it, and
 /// each reply acknowledged.
@@ -10,12 +11,16 @@ pub(crate) struct Ticket {
     outstanding: AtomicUsize,
     /// Later copies of the same message, which wait for the outcome of this one.
     followers: Mutex<Vec<Hold>>,
-    /// A queue had no room for it.
-    dropped: AtomicBool,
-    /// No queue may drop it: a copy of it came that must be handled.
-    kept: AtomicBool,
+    /// Whether a queue has given it up, and whether any still may: [`GIVEN_UP`] and [`KEPT`].
+    fate: AtomicUsize,
     wake: Arc<Wake>,
 }
+
+/// A queue had no room for the message.
+const GIVEN_UP: usize = 1;
+
+/// No queue may give the message up: a copy of it came that must be handled.
+const KEPT: usize = 2;
 
 impl Ticket {
     /// A ticket that waits for as many holds as [`Ticket::hold`] hands out. The one returned here
@@ -24,8 +29,7 @@ impl Ticket {
         let ticket = Arc::new(Self {
             outstanding: AtomicUsize::new(1),
             followers: Mutex::default(),
-            dropped: AtomicBool::new(false),
-            kept: AtomicBool::new(false),
+            fate: AtomicUsize::new(0),
             wake: wake.clone(),
         });
         Hold { ticket, when_dropped: WhenDropped::KeepsForGood }
@@ -64,14 +68,20 @@ impl Ticket {
         self.outstanding.load(Ordering::Acquire) == 0
     }
 
-    /// From now on no queue drops the message. Returns whether one has done so already.
+    /// From now on no queue gives the message up. Returns whether one has done so already.
     pub(crate) fn keep(&self) -> bool {
-        self.kept.store(true, Ordering::Relaxed);
-        self.dropped.load(Ordering::Relaxed)
+        self.fate.fetch_or(KEPT, Ordering::Relaxed) & GIVEN_UP != 0
     }
 
     pub(crate) fn is_kept(&self) -> bool {
-        self.kept.load(Ordering::Relaxed)
+        self.fate.load(Ordering::Relaxed) & KEPT != 0
+    }
+
+    /// A queue has no room for the message. Returns whether it may drop it: not if it is kept.
+    pub(crate) fn give_up(&self) -> bool {
+        let given_up = |fate| (fate & KEPT == 0).then_some(fate | GIVEN_UP);
+        // Either this comes first or `keep`, and whichever is second knows.
+        self.fate.fetch_update(Ordering::Relaxed, Ordering::Relaxed, given_up).is_ok()
     }
 
     /// Lets a later copy of the message be done when this one is.
@@ -106,12 +116,6 @@ enum WhenDropped {
 impl Hold {
     pub(crate) fn ticket(&self) -> &Arc<Ticket> {
         &self.ticket
-    }
-
-    /// The message had to be dropped: nothing is left to wait for.
-    pub(crate) fn drop_message(self) {
-        self.ticket.dropped.store(true, Ordering::Relaxed);
-        self.release();
     }
 
     pub(crate) fn release(mut self) {

@@ -1,9 +1,8 @@
 use std::cell::Cell;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock, PoisonError, Weak};
 
-use tokio::sync::Notify;
-
+use crate::sync::{AtomicBool, Mutex, Notify, thread_local};
 use crate::task::BoxFuture;
 
 /// Wakes the connection's task: there is something to acknowledge or to send.
@@ -61,10 +60,9 @@ impl Wake {
         let (polling, _) = POLLING.get();
         if polling == self.key() {
             POLLING.set((polling, true));
-            // Most handlers find it set.
-            if !self.owed.load(Ordering::Relaxed) {
-                self.owed.store(true, Ordering::Release);
-            }
+            // Also where it is set: whoever takes it back has to see what this handler has done, and a
+            // load may show what was taken back long ago.
+            self.owed.swap(true, Ordering::Release);
         } else {
             self.notify.notify_one();
         }
@@ -87,7 +85,8 @@ impl Wake {
     pub(crate) fn wake_if_owed(&self) {
         if self.is_owed() {
             POLLING.set((self.key(), false));
-            self.owed.store(false, Ordering::Relaxed);
+            // Another handler may have set it, for which the connection is woken with this.
+            self.owed.swap(false, Ordering::Acquire);
             self.notify.notify_one();
             self.wake_others();
         }

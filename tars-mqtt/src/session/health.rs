@@ -1,5 +1,5 @@
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
 
@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::delivery::Entry;
 use crate::event::{Event as _, HealthStatus, Heartbeat, encode, fresh_id, now};
 use crate::qos::QoS;
+use crate::sync::{AtomicBool, Mutex, MutexGuard};
 use crate::text::cut;
 use crate::wire::{LastWill, Publish};
 
@@ -197,6 +198,8 @@ impl Health {
     }
 }
 
+#[cfg(all(test, tars_mqtt_loom))]
+mod models;
 #[cfg(test)]
 mod tests {
     use super::*;
