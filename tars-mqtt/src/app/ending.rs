@@ -8,8 +8,8 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::client::Client;
 use crate::delivery::Queue;
+use crate::error::{Error, Result};
 use crate::session::Command;
-use crate::{Error, Result};
 
 /// How a service ends in order, whoever says so: its handle, its client, or one of its handlers.
 pub(crate) struct Ending {

@@ -20,13 +20,12 @@ pub use running::Running;
 
 use crate::client::Client;
 use crate::config::Config;
-use crate::error::BoxError;
+use crate::error::{BoxError, Error, Result};
 use crate::extract::States;
 use crate::handler::{Handler, Registration};
 use crate::net::Dialer;
 use crate::session::Tracker;
 use crate::task::BoxFuture;
-use crate::{Error, Result};
 use signals::Signals;
 
 type OnReady = Box<dyn FnOnce(Client) -> BoxFuture<Result<(), BoxError>> + Send>;

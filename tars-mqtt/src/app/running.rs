@@ -9,10 +9,9 @@ use super::OnReady;
 use super::ending::Ending;
 use super::lifeline::Lifeline;
 use crate::client::Client;
-use crate::error::BoxError;
+use crate::error::{BoxError, Error, Result};
 use crate::panics::caught_to_the_end;
 use crate::session::ConnectionState;
-use crate::{Error, Result};
 
 /// A service that runs. Made by [`App::start`](super::App::start).
 ///

@@ -27,11 +27,11 @@ use tokio::sync::{oneshot, watch};
 
 use crate::config::Config;
 use crate::delivery::{Entry, Wake};
-use crate::event::{encode, fresh_id};
+use crate::error::{Error, Result};
+use crate::event::{Event, encode, fresh_id};
 use crate::net::Dialer;
 use crate::session::{Command, ConnectionState};
 use crate::wire::Publish;
-use crate::{Error, Event, Result};
 
 /// A connection to the broker that is kept up. Cheap to clone; all clones share it.
 ///

@@ -12,12 +12,13 @@ use tokio::sync::oneshot;
 
 use super::Client;
 use crate::delivery::{Job, Overflow, Queue};
-use crate::event::{Envelope, Head, Unreadable, fresh_id, now, read_data};
+use crate::error::{Error, Result};
+use crate::event::{Envelope, Event, Head, Unreadable, fresh_id, now, read_data};
 use crate::log::{LogLimit, quoted};
 use crate::message::Message;
 use crate::panics::caught;
+use crate::qos::QoS;
 use crate::session::Command;
-use crate::{Error, Event, QoS, Result};
 
 /// QoS 0 messages that may wait in a stream.
 const CAPACITY: usize = 256;

@@ -38,7 +38,7 @@ pub use scheme::Scheme;
 pub(crate) use secret::Secret;
 pub use url::BrokerUrl;
 
-use crate::Error;
+use crate::error::Error;
 
 /// The configuration of one client.
 ///

@@ -7,8 +7,9 @@ use tokio::time::Instant;
 
 use super::ticket::Hold;
 use super::wake::Wake;
+use crate::error::{Error, Result};
+use crate::qos::QoS;
 use crate::wire::Publish;
-use crate::{Error, QoS, Result};
 
 /// Messages that may wait to be sent, beyond those that wait for their acknowledgement. A large one
 /// takes the place of several.

@@ -6,8 +6,8 @@ use tokio::sync::Notify;
 
 use super::ticket::{Hold, Ticket};
 use super::wake::Wake;
-use crate::QoS;
 use crate::message::Message;
+use crate::qos::QoS;
 
 /// A message for one handler.
 #[derive(Debug)]

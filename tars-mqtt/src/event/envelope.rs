@@ -8,8 +8,8 @@ use serde::de::DeserializeOwned;
 use super::contract::Event;
 use super::finite::Finite;
 use super::strict::{Field, Strict};
+use crate::error::{Error, Result};
 use crate::log::quoted;
-use crate::{Error, Result};
 
 /// An event and what it travels with.
 #[derive(Clone, Debug, PartialEq)]

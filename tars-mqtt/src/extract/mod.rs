@@ -76,7 +76,7 @@ pub struct EventInfo {
     /// [`Event::TOPIC`](crate::Event::TOPIC)
     pub topic: &'static str,
     /// [`Event::QOS`](crate::Event::QOS)
-    pub qos: crate::QoS,
+    pub qos: crate::qos::QoS,
     /// [`Event::RETAIN`](crate::Event::RETAIN)
     pub retain: bool,
 }
@@ -84,7 +84,7 @@ pub struct EventInfo {
 impl EventInfo {
     /// What is known of an event.
     #[must_use]
-    pub const fn of<E: crate::Event>() -> Self {
+    pub const fn of<E: crate::event::Event>() -> Self {
         Self { event_type: E::TYPE, topic: E::TOPIC, qos: E::QOS, retain: E::RETAIN }
     }
 }

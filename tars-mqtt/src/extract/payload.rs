@@ -2,9 +2,8 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
 use super::{Context, EventInfo, FromMessage, Rejection};
-use crate::event::{Envelope, Head, Unreadable, read_data, utf8};
+use crate::event::{self, Envelope, Event, Head, Unreadable, read_data, utf8};
 use crate::message::Message;
-use crate::{Event, event};
 
 /// The whole payload as JSON, with no envelope around it.
 ///

@@ -176,7 +176,7 @@ impl Text {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::QoS;
+    use crate::qos::QoS;
 
     const REQUEST: Argument = Argument {
         name: Some("request"),

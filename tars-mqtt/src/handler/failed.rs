@@ -5,10 +5,10 @@ use tokio::sync::watch;
 use super::letter::{Remains, put_together};
 use super::told::Told;
 use super::{OtherTypes, Worker};
+use crate::error::{Error, Result};
 use crate::extract::{Context, RejectionKind};
 use crate::log::quoted;
 use crate::session::ConnectionState;
-use crate::{Error, Result};
 
 /// How long a dead letter waits for room in the outbox, with a connection that could make some.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,8 +1,8 @@
 use std::time::Duration;
 
-use crate::QoS;
 use crate::delivery::Overflow;
 use crate::extract::EventInfo;
+use crate::qos::QoS;
 
 /// What the attribute says of a handler.
 #[derive(Clone, Copy, Debug)]

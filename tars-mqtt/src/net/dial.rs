@@ -38,7 +38,7 @@ impl Dialer {
     /// # Errors
     ///
     /// When the TLS files cannot be used.
-    pub(crate) fn new(config: &Config) -> crate::Result<Self> {
+    pub(crate) fn new(config: &Config) -> crate::error::Result<Self> {
         config.warn_of_leaks();
         Ok(Self::Network(Arc::new(Network::new(config)?)))
     }
@@ -49,7 +49,7 @@ impl Dialer {
     ///
     /// As [`new`](Self::new).
     #[cfg(feature = "embedded-broker")]
-    pub(crate) fn to_own_broker(config: &Config) -> crate::Result<Self> {
+    pub(crate) fn to_own_broker(config: &Config) -> crate::error::Result<Self> {
         Ok(Self::Network(Arc::new(Network { only_ours: false, ..Network::new(config)? })))
     }
 
@@ -91,7 +91,7 @@ impl Dialer {
 }
 
 impl Network {
-    fn new(config: &Config) -> crate::Result<Self> {
+    fn new(config: &Config) -> crate::error::Result<Self> {
         Ok(Self {
             url: config.url().clone(),
             addresses: Addresses::default(),

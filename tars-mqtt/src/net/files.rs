@@ -40,7 +40,7 @@ impl Files {
         not(feature = "tls"),
         expect(clippy::unnecessary_wraps, reason = "with TLS it fails")
     )]
-    pub(super) fn new(config: &Config) -> crate::Result<Self> {
+    pub(super) fn new(config: &Config) -> crate::error::Result<Self> {
         let password = config.password_path().map(|path| (path.to_owned(), Mutex::default()));
         Ok(Self {
             kept: std::sync::Arc::new(Kept {

@@ -41,10 +41,11 @@ use tokio::sync::{mpsc, oneshot};
 use crate::app::{App, Running};
 use crate::client::{Client, read};
 use crate::config::Config;
-use crate::event::{Envelope, encode, fresh_id};
+use crate::error::Result;
+use crate::event::{Envelope, Event, encode, fresh_id};
 use crate::message::Message;
 use crate::net::Dialer;
-use crate::{Event, QoS, Result};
+use crate::qos::QoS;
 
 /// Published behind what a test waits for, and not shown to it.
 const BARRIER: &str = "tars-mqtt/testing/barrier";
