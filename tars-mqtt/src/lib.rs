@@ -24,6 +24,7 @@ mod qos;
 pub mod reply;
 mod router;
 mod session;
+mod spec;
 mod task;
 #[cfg(feature = "testing")]
 pub mod testing;

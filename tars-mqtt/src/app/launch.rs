@@ -10,10 +10,11 @@ use crate::client::Client;
 use crate::delivery::{Dedupe, Queue};
 use crate::error::Result;
 use crate::extract::{SHARE, Scope};
-use crate::handler::{AckMode, Limits, Neighbours, Retained, Worker};
+use crate::handler::{Limits, Neighbours, Retained, Worker};
 use crate::log::LogLimit;
 use crate::net::Dialer;
 use crate::session::{NewTarget, Plan};
+use crate::spec::AckMode;
 
 impl App {
     /// Starts to connect, with all handlers waiting for messages.

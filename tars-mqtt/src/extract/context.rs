@@ -12,10 +12,10 @@ use crate::client::{Client, Receipt};
 use crate::delivery::{Entry, Ticket};
 use crate::error::{Error, Result};
 use crate::event::{Event, Head, encode, fresh_id, now};
-use crate::handler::HandlerSpec;
 use crate::log::{LogLimit, quoted};
 use crate::message::Message;
 use crate::qos::QoS;
+use crate::spec::HandlerSpec;
 use crate::wire::Publish;
 
 /// What is known of the message that is being handled, and the way to answer it.
