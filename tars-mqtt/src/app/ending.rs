@@ -6,13 +6,14 @@ use tokio::sync::{Mutex, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
-use crate::client::Client;
+use crate::client::{Client, Service};
 use crate::delivery::Queue;
 use crate::error::{Error, Result};
 use crate::session::Command;
+use crate::task::BoxFuture;
 
 /// How a service ends in order, whoever says so: its handle, its client, or one of its handlers.
-pub(crate) struct Ending {
+pub(super) struct Ending {
     queues: Vec<Arc<Queue>>,
     stopping: watch::Sender<bool>,
     /// Those that have not ended. Held while they are waited for.
@@ -91,9 +92,9 @@ impl Ending {
     ///
     /// A handler that asks for it is not waited for by itself: its message is to be done with, or
     /// it would come again with every start, and end that too.
-    pub(crate) async fn asked_by(self: &Arc<Self>, client: &Client) -> Result<()> {
+    async fn asked_by(self: Arc<Self>, client: Client) -> Result<()> {
         if Handle::try_current().is_err() {
-            self.stop_taking(client);
+            self.stop_taking(&client);
             return client.end(Instant::now() + client.config().shutdown_limit()).await;
         }
         let deadline = Instant::now() + client.config().shutdown_limit();
@@ -121,6 +122,12 @@ impl Ending {
             let _ = done.send(outcome);
         })));
         ended
+    }
+}
+
+impl Service for Ending {
+    fn shutdown(self: Arc<Self>, client: Client) -> BoxFuture<Result<()>> {
+        Box::pin(self.asked_by(client))
     }
 }
 

@@ -104,7 +104,7 @@ impl App {
         }
         let ending = Arc::new(Ending::new(queues, stopping_sender, workers, isolated));
         // A client is launched once.
-        let _ = client.0.ending.set(ending.clone());
+        let _ = client.0.service.set(ending.clone());
         starting.push(driver.session.start(plans));
         driver.spawn();
         let lifeline = Lifeline::hold(client.0.wake.clone());

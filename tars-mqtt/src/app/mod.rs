@@ -14,7 +14,6 @@ mod signals;
 
 use std::fmt;
 
-pub(crate) use ending::Ending;
 pub use main_fn::{MainOptions, MainResult, main, main_with_app};
 pub use running::Running;
 

@@ -34,7 +34,7 @@ impl Client {
             commands: commands_sender,
             state: state_receiver,
             tap: tap.clone(),
-            ending: OnceLock::new(),
+            service: OnceLock::new(),
             answers: Mutex::default(),
         }));
         let ports = Ports { outbox, wake: wake.clone(), state, health };

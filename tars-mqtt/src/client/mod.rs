@@ -12,7 +12,7 @@ mod transport;
 pub use health::Health;
 pub use publish::{EventBuilder, MessageBuilder, Receipt};
 pub use request::Request;
-pub(crate) use shared::Shared;
+pub(crate) use shared::{Service, Shared};
 #[cfg(feature = "testing")]
 pub(crate) use subscription::read;
 pub use subscription::{Subscription, SubscriptionBuilder};
@@ -244,8 +244,8 @@ impl Client {
     /// of the time; they are given the rest of it all the same. [`Error::Stopped`] when the
     /// connection is gone already because its runtime is.
     pub async fn shutdown(&self) -> Result<()> {
-        match self.0.ending.get() {
-            Some(ending) => ending.asked_by(self).await,
+        match self.0.service.get() {
+            Some(service) => service.clone().shutdown(self.clone()).await,
             None => self.end(tokio::time::Instant::now() + self.config().shutdown_limit()).await,
         }
     }
