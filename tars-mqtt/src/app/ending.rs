@@ -32,6 +32,14 @@ impl Ending {
         Self { queues, stopping, workers: Mutex::new(workers), isolated }
     }
 
+    /// Waits until the handlers are done with all that lies in their queues.
+    #[cfg(feature = "testing")]
+    pub(super) async fn idle(&self) {
+        for queue in &self.queues {
+            queue.idle().await;
+        }
+    }
+
     /// Takes no more messages.
     fn stop_taking(&self, client: &Client) {
         for client in self.isolated.iter().chain([client]) {

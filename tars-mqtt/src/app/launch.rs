@@ -12,7 +12,8 @@ use crate::error::Result;
 use crate::extract::{SHARE, Scope};
 use crate::handler::{Limits, Neighbours, Retained, Worker};
 use crate::log::LogLimit;
-use crate::net::Dialer;
+use crate::net::Network;
+use crate::net::dial::Dialer;
 use crate::session::{NewTarget, Plan};
 use crate::spec::AckMode;
 
@@ -32,19 +33,15 @@ impl App {
         plan::announce(&self.handlers);
         #[cfg(feature = "embedded-broker")]
         let broker = super::meeting::broker(&config).await?;
-        let dialer = match self.dialer {
+        let dialer: Arc<dyn Dialer> = match self.dialer {
             Some(dialer) => dialer,
             #[cfg(feature = "embedded-broker")]
-            None if broker.is_some() => Dialer::to_own_broker(&config)?,
-            None => Dialer::new(&config)?,
+            None if broker.is_some() => Arc::new(Network::to_own_broker(&config)?),
+            None => Arc::new(Network::prepare(&config)?),
         };
-        // In the process there is one connection for all.
-        let may_isolate = dialer.is_network();
+        let may_isolate = dialer.takes_several();
         let (dedupe, key) = (config.dedupe_window(), config.duplicates_compared_by());
         let (client, mut driver) = Client::prepare(config.clone(), dialer.clone(), true);
-        if let Some(tracker) = self.tracker {
-            driver.session.track_all(tracker);
-        }
         let states = Arc::new(self.states);
         let (stopping_sender, stopping) = watch::channel(false);
         let mut plans = Vec::new();

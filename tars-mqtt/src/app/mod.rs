@@ -13,6 +13,7 @@ mod running;
 mod signals;
 
 use std::fmt;
+use std::sync::Arc;
 
 pub use main_fn::{MainOptions, MainResult, main, main_with_app};
 pub use running::Running;
@@ -22,8 +23,7 @@ use crate::config::Config;
 use crate::error::{BoxError, Error, Result};
 use crate::extract::States;
 use crate::handler::{Handler, Registration};
-use crate::net::Dialer;
-use crate::session::Tracker;
+use crate::net::dial::Dialer;
 use crate::task::BoxFuture;
 use signals::Signals;
 
@@ -50,9 +50,8 @@ pub struct App {
     states: States,
     on_ready: Vec<OnReady>,
     /// How the broker is reached, if not as the configuration says.
-    dialer: Option<Dialer>,
+    pub(crate) dialer: Option<Arc<dyn Dialer>>,
     installs_logging: bool,
-    tracker: Option<Tracker>,
 }
 
 impl App {
@@ -79,7 +78,6 @@ impl App {
             on_ready: Vec::new(),
             dialer: None,
             installs_logging: false,
-            tracker: None,
         }
     }
 
@@ -207,13 +205,6 @@ impl App {
         let mut running = self.launch().await?;
         running.ready().await?;
         Ok(running)
-    }
-
-    #[cfg(feature = "testing")]
-    pub(crate) fn in_process(mut self, dialer: Dialer, tracker: Tracker) -> Self {
-        self.dialer = Some(dialer);
-        self.tracker = Some(tracker);
-        self
     }
 
     pub(crate) fn installing_logging(mut self) -> Self {

@@ -50,6 +50,17 @@ impl Running {
         }
     }
 
+    /// Waits until the handlers are done with all that has come, or the service has stopped.
+    #[cfg(feature = "testing")]
+    pub(crate) async fn idle(&self) {
+        let Some(service) = &self.0 else { return };
+        let mut state = service.client.state();
+        tokio::select! {
+            () = service.ending.idle() => {}
+            _ = state.wait_for(|state| *state == ConnectionState::Stopped) => {}
+        }
+    }
+
     /// Waits until the broker has acknowledged every subscription, and does what is to be done
     /// then.
     pub(super) async fn ready(&mut self) -> Result<()> {

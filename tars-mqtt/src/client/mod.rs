@@ -29,7 +29,7 @@ use crate::config::Config;
 use crate::delivery::{Entry, Wake};
 use crate::error::{Error, Result};
 use crate::event::{Event, encode, fresh_id};
-use crate::net::Dialer;
+use crate::net::Network;
 use crate::session::{Command, ConnectionState};
 use crate::wire::Publish;
 
@@ -73,7 +73,7 @@ impl Client {
     /// cannot be used, [`Error::Refused`] when the broker does not want this client.
     pub async fn connect(config: Config) -> Result<Self> {
         config.validate()?;
-        let dialer = Dialer::new(&config)?;
+        let dialer = Arc::new(Network::prepare(&config)?);
         let (client, mut driver) = Self::prepare(config, dialer, false);
         let started = driver.session.start(Vec::new());
         driver.spawn();

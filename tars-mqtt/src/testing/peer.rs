@@ -18,8 +18,8 @@ pub(crate) struct Peer {
     deliveries: mpsc::Receiver<Delivery>,
     published: Arc<Mutex<Vec<Message>>>,
     next_id: u16,
-    /// Deliveries that wait for their acknowledgement.
-    unacknowledged: HashMap<u16, oneshot::Sender<()>>,
+    /// Deliveries that wait for their answer.
+    unanswered: HashMap<u16, oneshot::Sender<()>>,
 }
 
 /// A message to be sent.
@@ -28,7 +28,7 @@ pub(crate) struct Delivery {
     pub(crate) payload: Bytes,
     pub(crate) qos: QoS,
     pub(crate) retain: bool,
-    /// Told when it has been acknowledged; at QoS 0, when it has been sent.
+    /// Told when it has been acknowledged; at QoS 0, when it lies in the queues of its handlers.
     pub(crate) done: oneshot::Sender<()>,
 }
 
@@ -38,7 +38,7 @@ impl Peer {
         deliveries: mpsc::Receiver<Delivery>,
         published: Arc<Mutex<Vec<Message>>>,
     ) -> Self {
-        Self { connections, deliveries, published, next_id: 0, unacknowledged: HashMap::new() }
+        Self { connections, deliveries, published, next_id: 0, unanswered: HashMap::new() }
     }
 
     /// Serves one connection after the other.
@@ -96,7 +96,7 @@ impl Peer {
             Packet::PubRec(received) => Packet::PubRel(PubRel::new(received.pkid)),
             Packet::PingReq => Packet::PingResp,
             Packet::PubAck(PubAck { pkid }) | Packet::PubComp(PubComp { pkid }) => {
-                if let Some(done) = self.unacknowledged.remove(&pkid) {
+                if let Some(done) = self.unanswered.remove(&pkid) {
                     // Whoever waits may have given up.
                     let _ = done.send(());
                 }
@@ -134,15 +134,16 @@ impl Peer {
             delivery.payload,
         );
         publish.retain = delivery.retain;
-        if delivery.qos == QoS::AtMostOnce {
-            encode(&Packet::Publish(publish), write);
-            let _ = delivery.done.send(());
-            return;
-        }
         self.next_id = self.next_id.checked_add(1).unwrap_or(1);
-        publish.pkid = self.next_id;
-        self.unacknowledged.insert(self.next_id, delivery.done);
+        self.unanswered.insert(self.next_id, delivery.done);
+        if delivery.qos > QoS::AtMostOnce {
+            publish.pkid = self.next_id;
+        }
         encode(&Packet::Publish(publish), write);
+        if delivery.qos == QoS::AtMostOnce {
+            // It is not answered, but this is (section 4.3.3), and not before it.
+            encode(&Packet::PubRel(PubRel::new(self.next_id)), write);
+        }
     }
 }
 
