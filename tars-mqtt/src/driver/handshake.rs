@@ -69,7 +69,7 @@ async fn introduce(
             return Err(ConnectError::Failed(other.to_owned()));
         }
         if let Some(packet) = link.next_raw(config.packet_limit()).map_err(ConnectError::Failed)? {
-            return accepted(link, packet);
+            return accepted(link, packet.into_shown());
         }
         link.drive(true).await.map_err(|error| unanswered(config, &error))?;
     }

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::message::Message;
 use crate::qos::QoS;
+use crate::wire::RawPacket;
 use crate::wire::v4::to_rumqttc;
 
 /// The other end of a connection that stays in the process: says yes to everything, keeps what is
@@ -55,11 +56,11 @@ impl Peer {
         let mut write = BytesMut::new();
         loop {
             loop {
-                match Packet::read(&mut read, usize::MAX) {
-                    Ok(Packet::Disconnect) => return Ok(()),
-                    Ok(packet) => self.answer(packet, &mut write),
-                    Err(rumqttc::mqttbytes::Error::InsufficientBytes(_)) => break,
-                    Err(error) => return Err(std::io::Error::other(error)),
+                let received = RawPacket::read(&mut read, usize::MAX);
+                match received.map_err(std::io::Error::other)?.map(RawPacket::into_shown) {
+                    Some(Packet::Disconnect) => return Ok(()),
+                    Some(packet) => self.answer(packet, &mut write),
+                    None => break,
                 }
             }
             stream.write_all_buf(&mut write).await?;
