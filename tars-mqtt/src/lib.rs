@@ -4,6 +4,7 @@
 #[path = "private.rs"]
 pub mod __private;
 mod app;
+mod backoff;
 #[cfg(feature = "embedded-broker")]
 pub mod broker;
 mod client;

@@ -53,7 +53,7 @@ impl Ending {
     /// Where there is no runtime to wait in.
     pub(super) fn at_once(&self, client: &Client) {
         self.stop_taking(client);
-        let deadline = Instant::now() + client.config().shutdown_limit();
+        let deadline = client.shutdown_deadline();
         for client in self.isolated.iter().chain([client]) {
             let (done, _) = oneshot::channel();
             let _ = client.0.commands.send(Box::new(Command::Shutdown { deadline, done }));
@@ -62,7 +62,7 @@ impl Ending {
 
     /// Lets handlers finish, then the connection, within `MQTT_SHUTDOWN_TIMEOUT`.
     pub(super) async fn finish(&self, client: &Client) -> Result<()> {
-        let deadline = Instant::now() + client.config().shutdown_limit();
+        let deadline = client.shutdown_deadline();
         self.stop_taking(client);
         let for_handlers = for_handlers(client, deadline);
         let mut cut_off = 0;
@@ -103,9 +103,9 @@ impl Ending {
     async fn asked_by(self: Arc<Self>, client: Client) -> Result<()> {
         if Handle::try_current().is_err() {
             self.stop_taking(&client);
-            return client.end(Instant::now() + client.config().shutdown_limit()).await;
+            return client.end(client.shutdown_deadline()).await;
         }
-        let deadline = Instant::now() + client.config().shutdown_limit();
+        let deadline = client.shutdown_deadline();
         let ended = self.in_background(client.clone());
         if client.wake().is_polling() {
             return Ok(());

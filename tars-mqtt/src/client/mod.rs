@@ -13,8 +13,6 @@ pub use health::Health;
 pub use publish::{EventBuilder, MessageBuilder, Receipt};
 pub use request::Request;
 pub(crate) use shared::{Service, Shared};
-#[cfg(feature = "testing")]
-pub(crate) use subscription::read;
 pub use subscription::{Subscription, SubscriptionBuilder};
 pub use transport::Transport;
 
@@ -246,8 +244,13 @@ impl Client {
     pub async fn shutdown(&self) -> Result<()> {
         match self.0.service.get() {
             Some(service) => service.clone().shutdown(self.clone()).await,
-            None => self.end(tokio::time::Instant::now() + self.config().shutdown_limit()).await,
+            None => self.end(self.shutdown_deadline()).await,
         }
+    }
+
+    /// When a shutdown that begins now has had its time.
+    pub(crate) fn shutdown_deadline(&self) -> tokio::time::Instant {
+        tokio::time::Instant::now() + self.config().shutdown_limit()
     }
 
     /// Ends the connection.
@@ -264,7 +267,8 @@ impl Client {
         self.0.aborted.load(std::sync::atomic::Ordering::Acquire)
     }
 
-    fn encoded<E: Event + Serialize>(&self, event: &E, id: &str) -> Result<Publish> {
+    /// An event as it is published, with this correlation id.
+    pub(crate) fn encoded<E: Event + Serialize>(&self, event: &E, id: &str) -> Result<Publish> {
         let payload = encode(event, id, self.config().source_name())?;
         Ok(Publish::new(event.topic()?.into_owned(), payload, E::QOS, E::RETAIN))
     }

@@ -16,7 +16,7 @@ mod system;
 
 pub use contract::{Event, TopicField};
 pub use envelope::Envelope;
-pub(crate) use envelope::{encode, now, read_data, utf8};
+pub(crate) use envelope::{encode, now, read, read_data, utf8};
 pub(crate) use head::{Head, Unreadable};
 pub(crate) use id::fresh_id;
 pub use info::EventInfo;

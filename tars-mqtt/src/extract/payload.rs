@@ -45,7 +45,7 @@ fn without_envelope<E: Event + DeserializeOwned>(context: &Context) -> Result<E,
 }
 
 fn bare<E: Event + DeserializeOwned>(payload: &[u8]) -> Result<E, Rejection> {
-    read_data(payload).map_err(|error| Rejection::new(Unreadable::Data(E::TYPE, error).to_string()))
+    read_data(payload).map_err(|unreadable| Rejection::new(unreadable.to_string()))
 }
 
 #[cold]

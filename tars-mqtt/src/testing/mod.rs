@@ -41,10 +41,10 @@ use tars_mqtt_topic::patterns_overlap;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::app::{App, Running};
-use crate::client::{Client, read};
+use crate::client::Client;
 use crate::config::Config;
 use crate::error::Result;
-use crate::event::{Envelope, Event, encode, fresh_id};
+use crate::event::{Envelope, Event, encode, fresh_id, read};
 use crate::message::Message;
 use crate::qos::QoS;
 
@@ -151,7 +151,7 @@ impl TestApp {
         self.published_messages()
             .iter()
             .filter(|message| !E::BARE || patterns_overlap(E::TOPIC, message.topic()))
-            .filter_map(|message| read(message).ok())
+            .filter_map(|message| read(message.payload()).ok())
             .collect()
     }
 

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::message::Message;
 use crate::qos::QoS;
 use crate::wire::RawPacket;
-use crate::wire::v4::to_rumqttc;
+use crate::wire::v4::{from_rumqttc, to_rumqttc};
 
 /// The other end of a connection that stays in the process: says yes to everything, keeps what is
 /// published, and sends what it is told to.
@@ -109,14 +109,11 @@ impl Peer {
     }
 
     fn keep(&mut self, publish: rumqttc::Publish) -> Option<Packet> {
-        let (qos, answer) = match publish.qos {
-            rumqttc::QoS::AtMostOnce => (QoS::AtMostOnce, None),
-            rumqttc::QoS::AtLeastOnce => {
-                (QoS::AtLeastOnce, Some(Packet::PubAck(PubAck::new(publish.pkid))))
-            }
-            rumqttc::QoS::ExactlyOnce => {
-                (QoS::ExactlyOnce, Some(Packet::PubRec(PubRec::new(publish.pkid))))
-            }
+        let qos = from_rumqttc(publish.qos);
+        let answer = match qos {
+            QoS::AtMostOnce => None,
+            QoS::AtLeastOnce => Some(Packet::PubAck(PubAck::new(publish.pkid))),
+            QoS::ExactlyOnce => Some(Packet::PubRec(PubRec::new(publish.pkid))),
         };
         self.published.lock().unwrap_or_else(PoisonError::into_inner).push(Message {
             topic: publish.topic.as_str().into(),

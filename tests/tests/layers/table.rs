@@ -33,6 +33,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
 pub const FOUNDATIONS: &[(&str, &[&str])] = &[
     ("error", &["log"]),
     ("message", &["qos", "text"]),
+    ("backoff", &[]),
     ("log", &[]),
     ("panics", &[]),
     ("qos", &[]),
