@@ -4,6 +4,7 @@
 #[path = "private.rs"]
 pub mod __private;
 mod app;
+mod backoff;
 #[cfg(feature = "embedded-broker")]
 pub mod broker;
 mod client;
@@ -24,6 +25,7 @@ mod qos;
 pub mod reply;
 mod router;
 mod session;
+mod spec;
 mod sync;
 mod task;
 #[cfg(feature = "testing")]

@@ -2,7 +2,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::QoS;
+use crate::qos::QoS;
 use crate::text::Text;
 
 /// A message as it came from the broker (a PUBLISH packet, section 3.3).

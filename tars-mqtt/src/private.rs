@@ -8,13 +8,15 @@ pub use inventory;
 pub use crate::app::{MainOptions, MainResult, main, main_with_app};
 pub use crate::config::DedupeKey;
 pub use crate::delivery::Overflow;
+use crate::event::EventInfo;
 pub use crate::event::TopicField;
-use crate::extract::{Context, EventInfo, Rejection};
+use crate::extract::{Context, Rejection};
 pub use crate::handler::{
-    AckMode, Argument, Failure, Handler, HandlerSpec, Options, OtherTypes, Registration,
-    check_dead_letter, check_filter, check_payload, check_topic,
+    Argument, Failure, Handler, Registration, check_dead_letter, check_filter, check_payload,
+    check_topic,
 };
 use crate::reply::IntoReplies;
+pub use crate::spec::{AckMode, HandlerSpec, Options, OtherTypes};
 
 /// An argument that is a part of the topic.
 #[diagnostic::on_unimplemented(

@@ -1,11 +1,15 @@
 //! What events can hold, and how they come back.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use tars_mqtt::Error;
 use tars_mqtt::prelude::*;
 use tars_mqtt::testing::TestApp;
 use tests::envelope;
+use tokio::sync::Notify;
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Event)]
 #[serde(rename_all = "camelCase")]
@@ -41,6 +45,27 @@ async fn partly(partly: Partly, client: Client) -> tars_mqtt::Result<()> {
 #[subscribe("reading/bad", dead_letter = "dead/reading")]
 async fn bad(text: String) -> Reading {
     Reading { celsius: text.parse().unwrap(), ..Reading::default() }
+}
+
+#[derive(Serialize, Deserialize, Event)]
+#[event("tick", qos = 0)]
+struct Tick {
+    turns: u32,
+}
+
+#[subscribe(concurrency = 2)]
+async fn tick(tick: Tick, client: Client) -> tars_mqtt::Result<()> {
+    for _ in 0..tick.turns {
+        tokio::task::yield_now().await;
+    }
+    client.message("ticked").qos(QoS::AtMostOnce).send().await?;
+    Ok(())
+}
+
+#[subscribe]
+async fn hang(_: Tick, State(begun): State<Arc<Notify>>) {
+    begun.notify_one();
+    std::future::pending().await
 }
 
 #[tokio::test]
@@ -90,4 +115,28 @@ async fn an_unknown_field_is_refused_beside_those_that_are_passed_over() {
     }
     assert_eq!(app.published_messages().len(), 0);
     app.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_delivery_at_qos_0_ends_when_its_handler_has() {
+    let app = TestApp::start(App::bare(TestApp::config()).handler::<tick>()).await.unwrap();
+    for (delivered, turns) in [(1, 0), (2, 1), (3, 10_000), (4, 0)] {
+        app.deliver(&Tick { turns }).await;
+        assert_eq!(app.published_messages().len(), delivered);
+    }
+    app.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_delivery_at_qos_0_ends_with_the_service_when_its_handler_does_not() {
+    let begun = Arc::<Notify>::default();
+    let config = TestApp::config().shutdown_timeout(Duration::from_millis(100));
+    let app = App::bare(config).handler::<hang>().state(begun.clone());
+    let app = TestApp::start(app).await.unwrap();
+    let shutdown = async {
+        begun.notified().await;
+        app.client().shutdown().await
+    };
+    let ((), stopped) = tokio::join!(app.deliver(&Tick { turns: 0 }), shutdown);
+    assert!(matches!(stopped, Err(Error::Timeout(_)) | Ok(())), "{stopped:?}");
 }

@@ -221,3 +221,27 @@ fn every_test_that_the_promises_name_is_there() {
     }
     assert!(named > 50, "{named}");
 }
+
+#[test]
+fn every_file_that_the_design_names_is_there() {
+    let files = files();
+    let is_there = |path: &str| {
+        ["", "tars-mqtt/src/"].iter().any(|folder| {
+            let path = format!("{folder}{path}");
+            files.iter().any(|(file, _)| *file == path || file.starts_with(&format!("{path}/")))
+        })
+    };
+    for page in ["docs/design.md", "CONTRIBUTING.md"] {
+        let (_, text) = files.iter().find(|(file, _)| file == page).expect(page);
+        let words = text.split(|c: char| c.is_whitespace() || "`()[],:".contains(c));
+        let paths: BTreeSet<&str> = words
+            .map(|word| word.trim_end_matches(['/', '.']))
+            .filter(|word| word.contains(".rs") || is_there(word.split('/').next().unwrap_or("")))
+            .filter(|word| word.contains('/'))
+            .collect();
+        assert!(paths.len() > 5, "{page}: {paths:?}");
+        for path in paths {
+            assert!(is_there(path), "{page}: there is no {path}");
+        }
+    }
+}

@@ -6,13 +6,14 @@ use tokio::sync::{Mutex, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
-use crate::client::Client;
+use crate::client::{Client, Service};
 use crate::delivery::Queue;
+use crate::error::{Error, Result};
 use crate::session::Command;
-use crate::{Error, Result};
+use crate::task::BoxFuture;
 
 /// How a service ends in order, whoever says so: its handle, its client, or one of its handlers.
-pub(crate) struct Ending {
+pub(super) struct Ending {
     queues: Vec<Arc<Queue>>,
     stopping: watch::Sender<bool>,
     /// Those that have not ended. Held while they are waited for.
@@ -31,6 +32,14 @@ impl Ending {
         Self { queues, stopping, workers: Mutex::new(workers), isolated }
     }
 
+    /// Waits until the handlers are done with all that lies in their queues.
+    #[cfg(feature = "testing")]
+    pub(super) async fn idle(&self) {
+        for queue in &self.queues {
+            queue.idle().await;
+        }
+    }
+
     /// Takes no more messages.
     fn stop_taking(&self, client: &Client) {
         for client in self.isolated.iter().chain([client]) {
@@ -44,7 +53,7 @@ impl Ending {
     /// Where there is no runtime to wait in.
     pub(super) fn at_once(&self, client: &Client) {
         self.stop_taking(client);
-        let deadline = Instant::now() + client.config().shutdown_limit();
+        let deadline = client.shutdown_deadline();
         for client in self.isolated.iter().chain([client]) {
             let (done, _) = oneshot::channel();
             let _ = client.0.commands.send(Box::new(Command::Shutdown { deadline, done }));
@@ -53,7 +62,7 @@ impl Ending {
 
     /// Lets handlers finish, then the connection, within `MQTT_SHUTDOWN_TIMEOUT`.
     pub(super) async fn finish(&self, client: &Client) -> Result<()> {
-        let deadline = Instant::now() + client.config().shutdown_limit();
+        let deadline = client.shutdown_deadline();
         self.stop_taking(client);
         let for_handlers = for_handlers(client, deadline);
         let mut cut_off = 0;
@@ -91,12 +100,12 @@ impl Ending {
     ///
     /// A handler that asks for it is not waited for by itself: its message is to be done with, or
     /// it would come again with every start, and end that too.
-    pub(crate) async fn asked_by(self: &Arc<Self>, client: &Client) -> Result<()> {
+    async fn asked_by(self: Arc<Self>, client: Client) -> Result<()> {
         if Handle::try_current().is_err() {
-            self.stop_taking(client);
-            return client.end(Instant::now() + client.config().shutdown_limit()).await;
+            self.stop_taking(&client);
+            return client.end(client.shutdown_deadline()).await;
         }
-        let deadline = Instant::now() + client.config().shutdown_limit();
+        let deadline = client.shutdown_deadline();
         let ended = self.in_background(client.clone());
         if client.wake().is_polling() {
             return Ok(());
@@ -121,6 +130,12 @@ impl Ending {
             let _ = done.send(outcome);
         })));
         ended
+    }
+}
+
+impl Service for Ending {
+    fn shutdown(self: Arc<Self>, client: Client) -> BoxFuture<Result<()>> {
+        Box::pin(self.asked_by(client))
     }
 }
 

@@ -6,14 +6,16 @@ use super::ending::Ending;
 use super::lifeline::Lifeline;
 use super::running::{Running, Service};
 use super::{App, plan};
-use crate::Result;
 use crate::client::Client;
 use crate::delivery::{Dedupe, Queue};
+use crate::error::Result;
 use crate::extract::{SHARE, Scope};
-use crate::handler::{AckMode, Limits, Neighbours, Retained, Worker};
+use crate::handler::{Limits, Neighbours, Retained, Worker};
 use crate::log::LogLimit;
-use crate::net::Dialer;
+use crate::net::Network;
+use crate::net::dial::Dialer;
 use crate::session::{NewTarget, Plan};
+use crate::spec::AckMode;
 
 impl App {
     /// Starts to connect, with all handlers waiting for messages.
@@ -31,19 +33,15 @@ impl App {
         plan::announce(&self.handlers);
         #[cfg(feature = "embedded-broker")]
         let broker = super::meeting::broker(&config).await?;
-        let dialer = match self.dialer {
+        let dialer: Arc<dyn Dialer> = match self.dialer {
             Some(dialer) => dialer,
             #[cfg(feature = "embedded-broker")]
-            None if broker.is_some() => Dialer::to_own_broker(&config)?,
-            None => Dialer::new(&config)?,
+            None if broker.is_some() => Arc::new(Network::to_own_broker(&config)?),
+            None => Arc::new(Network::prepare(&config)?),
         };
-        // In the process there is one connection for all.
-        let may_isolate = dialer.is_network();
+        let may_isolate = dialer.takes_several();
         let (dedupe, key) = (config.dedupe_window(), config.duplicates_compared_by());
         let (client, mut driver) = Client::prepare(config.clone(), dialer.clone(), true);
-        if let Some(tracker) = self.tracker {
-            driver.session.track_all(tracker);
-        }
         let states = Arc::new(self.states);
         let (stopping_sender, stopping) = watch::channel(false);
         let mut plans = Vec::new();
@@ -103,7 +101,7 @@ impl App {
         }
         let ending = Arc::new(Ending::new(queues, stopping_sender, workers, isolated));
         // A client is launched once.
-        let _ = client.0.ending.set(ending.clone());
+        let _ = client.0.service.set(ending.clone());
         starting.push(driver.session.start(plans));
         driver.spawn();
         let lifeline = Lifeline::hold(client.0.wake.clone());

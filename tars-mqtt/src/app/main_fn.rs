@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use super::{App, panics};
 use crate::config::{Config, DedupeKey, Defaults};
-use crate::error::BoxError;
-use crate::{Error, Result};
+use crate::error::{BoxError, Error, Result};
 
 /// Exit status when the configuration is wrong.
 const CONFIG_STATUS: u8 = 2;

@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::broker::EmbeddedBroker;
 use crate::broker::claim::{Claim, Claimed};
 use crate::config::Config;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// How long a broker that another service starts may take until it listens.
 const STARTING: Duration = Duration::from_secs(5);

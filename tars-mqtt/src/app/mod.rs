@@ -13,20 +13,18 @@ mod running;
 mod signals;
 
 use std::fmt;
+use std::sync::Arc;
 
-pub(crate) use ending::Ending;
 pub use main_fn::{MainOptions, MainResult, main, main_with_app};
 pub use running::Running;
 
 use crate::client::Client;
 use crate::config::Config;
-use crate::error::BoxError;
+use crate::error::{BoxError, Error, Result};
 use crate::extract::States;
 use crate::handler::{Handler, Registration};
-use crate::net::Dialer;
-use crate::session::Tracker;
+use crate::net::dial::Dialer;
 use crate::task::BoxFuture;
-use crate::{Error, Result};
 use signals::Signals;
 
 type OnReady = Box<dyn FnOnce(Client) -> BoxFuture<Result<(), BoxError>> + Send>;
@@ -52,9 +50,8 @@ pub struct App {
     states: States,
     on_ready: Vec<OnReady>,
     /// How the broker is reached, if not as the configuration says.
-    dialer: Option<Dialer>,
+    pub(crate) dialer: Option<Arc<dyn Dialer>>,
     installs_logging: bool,
-    tracker: Option<Tracker>,
 }
 
 impl App {
@@ -81,7 +78,6 @@ impl App {
             on_ready: Vec::new(),
             dialer: None,
             installs_logging: false,
-            tracker: None,
         }
     }
 
@@ -209,13 +205,6 @@ impl App {
         let mut running = self.launch().await?;
         running.ready().await?;
         Ok(running)
-    }
-
-    #[cfg(feature = "testing")]
-    pub(crate) fn in_process(mut self, dialer: Dialer, tracker: Tracker) -> Self {
-        self.dialer = Some(dialer);
-        self.tracker = Some(tracker);
-        self
     }
 
     pub(crate) fn installing_logging(mut self) -> Self {

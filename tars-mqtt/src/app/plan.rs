@@ -1,9 +1,9 @@
 use tars_mqtt_topic::{Pattern, patterns_overlap};
 
-use crate::error::MissingState;
+use crate::error::{Error, MissingState, Result};
 use crate::extract::{Requirements, States};
-use crate::handler::{HandlerSpec, Registration};
-use crate::{Error, Result};
+use crate::handler::Registration;
+use crate::spec::HandlerSpec;
 
 /// Checks that a service is put together right, before it connects.
 pub(super) fn check(handlers: &[Registration], states: &States) -> Result<()> {

@@ -9,10 +9,9 @@ use super::OnReady;
 use super::ending::Ending;
 use super::lifeline::Lifeline;
 use crate::client::Client;
-use crate::error::BoxError;
+use crate::error::{BoxError, Error, Result};
 use crate::panics::caught_to_the_end;
 use crate::session::ConnectionState;
-use crate::{Error, Result};
 
 /// A service that runs. Made by [`App::start`](super::App::start).
 ///
@@ -48,6 +47,17 @@ impl Running {
         match &self.0 {
             Some(service) => service.client.clone(),
             None => unreachable!("only `stop` takes the service"),
+        }
+    }
+
+    /// Waits until the handlers are done with all that has come, or the service has stopped.
+    #[cfg(feature = "testing")]
+    pub(crate) async fn idle(&self) {
+        let Some(service) = &self.0 else { return };
+        let mut state = service.client.state();
+        tokio::select! {
+            () = service.ending.idle() => {}
+            _ = state.wait_for(|state| *state == ConnectionState::Stopped) => {}
         }
     }
 

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use super::limits::Limits;
 use super::users::Users;
 use super::{EmbeddedBroker, thread};
-use crate::Result;
+use crate::error::Result;
 
 /// Settings of an [`EmbeddedBroker`]; made by [`EmbeddedBroker::builder`].
 ///

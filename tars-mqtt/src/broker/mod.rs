@@ -90,7 +90,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
 
-use crate::Result;
+use crate::error::Result;
 
 mod builder;
 pub(crate) mod claim;

@@ -24,7 +24,7 @@ use super::claim::Claim;
 use super::connection::Watched;
 use super::guard::Guard;
 use super::limits::Limits;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// How long connections may take to hand their unsent messages back when the broker stops. Only
 /// a client that stops halfway through connecting, or no longer reads, uses it up.

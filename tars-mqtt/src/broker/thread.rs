@@ -5,7 +5,7 @@ use tokio::sync::oneshot;
 
 use super::claim::Claim;
 use super::{EmbeddedBroker, EmbeddedBrokerBuilder, server};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 pub(super) async fn start(
     settings: EmbeddedBrokerBuilder,

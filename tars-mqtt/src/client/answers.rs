@@ -9,11 +9,12 @@ use tokio::sync::oneshot;
 use super::Client;
 use super::subscription::{Messages, read_caught};
 use crate::delivery::Queue;
-use crate::event::Head;
+use crate::error::{Error, Result};
+use crate::event::{Event, Head};
 use crate::log::{LogLimit, quoted};
 use crate::message::Message;
+use crate::qos::QoS;
 use crate::text::cut;
-use crate::{Error, Event, QoS, Result};
 
 /// Bytes that are kept of why an answer was passed over.
 const LONGEST_REASON: usize = 512;

@@ -8,13 +8,17 @@ use super::{Client, Shared};
 use crate::config::Config;
 use crate::delivery::{Outbox, Wake};
 use crate::driver::Driver;
-use crate::net::Dialer;
+use crate::net::dial::Dialer;
 use crate::session::{ConnectionState, HealthSlot, Ports, Session};
 use crate::wire::TrafficTap;
 
 impl Client {
     /// A client and what drives its connection, which is made once that is spawned.
-    pub(crate) fn prepare(config: Config, dialer: Dialer, has_handlers: bool) -> (Self, Driver) {
+    pub(crate) fn prepare(
+        config: Config,
+        dialer: Arc<dyn Dialer>,
+        has_handlers: bool,
+    ) -> (Self, Driver) {
         let config = Arc::new(config);
         let wake = Arc::new(Wake::default());
         let outbox = Arc::new(Outbox::new(wake.clone()));
@@ -34,7 +38,7 @@ impl Client {
             commands: commands_sender,
             state: state_receiver,
             tap: tap.clone(),
-            ending: OnceLock::new(),
+            service: OnceLock::new(),
             answers: Mutex::default(),
         }));
         let ports = Ports { outbox, wake: wake.clone(), state, health };

@@ -1,6 +1,6 @@
 use super::Client;
+use crate::error::{Error, Result};
 use crate::session::HealthReport;
-use crate::{Error, Result};
 
 /// Says how the service is. Made by [`Client::health`].
 ///

@@ -12,9 +12,7 @@ mod transport;
 pub use health::Health;
 pub use publish::{EventBuilder, MessageBuilder, Receipt};
 pub use request::Request;
-pub(crate) use shared::Shared;
-#[cfg(feature = "testing")]
-pub(crate) use subscription::read;
+pub(crate) use shared::{Service, Shared};
 pub use subscription::{Subscription, SubscriptionBuilder};
 pub use transport::Transport;
 
@@ -27,11 +25,11 @@ use tokio::sync::{oneshot, watch};
 
 use crate::config::Config;
 use crate::delivery::{Entry, Wake};
-use crate::event::{encode, fresh_id};
-use crate::net::Dialer;
+use crate::error::{Error, Result};
+use crate::event::{Event, encode, fresh_id};
+use crate::net::Network;
 use crate::session::{Command, ConnectionState};
 use crate::wire::Publish;
-use crate::{Error, Event, Result};
 
 /// A connection to the broker that is kept up. Cheap to clone; all clones share it.
 ///
@@ -73,7 +71,7 @@ impl Client {
     /// cannot be used, [`Error::Refused`] when the broker does not want this client.
     pub async fn connect(config: Config) -> Result<Self> {
         config.validate()?;
-        let dialer = Dialer::new(&config)?;
+        let dialer = Arc::new(Network::prepare(&config)?);
         let (client, mut driver) = Self::prepare(config, dialer, false);
         let started = driver.session.start(Vec::new());
         driver.spawn();
@@ -244,10 +242,15 @@ impl Client {
     /// of the time; they are given the rest of it all the same. [`Error::Stopped`] when the
     /// connection is gone already because its runtime is.
     pub async fn shutdown(&self) -> Result<()> {
-        match self.0.ending.get() {
-            Some(ending) => ending.asked_by(self).await,
-            None => self.end(tokio::time::Instant::now() + self.config().shutdown_limit()).await,
+        match self.0.service.get() {
+            Some(service) => service.clone().shutdown(self.clone()).await,
+            None => self.end(self.shutdown_deadline()).await,
         }
+    }
+
+    /// When a shutdown that begins now has had its time.
+    pub(crate) fn shutdown_deadline(&self) -> tokio::time::Instant {
+        tokio::time::Instant::now() + self.config().shutdown_limit()
     }
 
     /// Ends the connection.
@@ -264,7 +267,8 @@ impl Client {
         self.0.aborted.load(std::sync::atomic::Ordering::Acquire)
     }
 
-    fn encoded<E: Event + Serialize>(&self, event: &E, id: &str) -> Result<Publish> {
+    /// An event as it is published, with this correlation id.
+    pub(crate) fn encoded<E: Event + Serialize>(&self, event: &E, id: &str) -> Result<Publish> {
         let payload = encode(event, id, self.config().source_name())?;
         Ok(Publish::new(event.topic()?.into_owned(), payload, E::QOS, E::RETAIN))
     }

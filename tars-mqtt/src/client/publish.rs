@@ -7,9 +7,10 @@ use tokio::sync::oneshot;
 
 use super::Client;
 use crate::delivery::Wake;
-use crate::event::{encode, fresh_id};
+use crate::error::{Error, Result};
+use crate::event::{Event, encode, fresh_id};
+use crate::qos::QoS;
 use crate::wire::Publish;
-use crate::{Error, Event, QoS, Result};
 
 /// Says how a message that was accepted has ended. May be dropped: the message is sent all the same.
 #[derive(Debug)]

@@ -11,9 +11,9 @@ use serde::de::DeserializeOwned;
 use super::Client;
 use super::answers::{Answers, PassedOver, Wanted};
 use super::subscription::read_caught;
-use crate::event::{Envelope, fresh_id};
+use crate::error::{Error, Result};
+use crate::event::{Envelope, Event, fresh_id};
 use crate::session::Command;
-use crate::{Error, Event, Result};
 
 /// How long an answer may take unless told otherwise.
 const TIMEOUT: Duration = Duration::from_secs(30);

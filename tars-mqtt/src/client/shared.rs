@@ -4,11 +4,13 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use tokio::sync::{OnceCell, mpsc, watch};
 
+use super::Client;
 use super::answers::Answers;
-use crate::app::Ending;
 use crate::config::Config;
 use crate::delivery::{Outbox, Wake};
+use crate::error::Result;
 use crate::session::{Command, ConnectionState, HealthSlot};
+use crate::task::BoxFuture;
 use crate::wire::TrafficTap;
 
 /// What all clones of a client share with the connection's task.
@@ -27,10 +29,16 @@ pub(crate) struct Shared {
     pub(crate) has_handlers: bool,
     /// Numbers the client's streams.
     pub(crate) streams: AtomicU64,
-    /// How the service ends that this is the client of.
-    pub(crate) ending: OnceLock<Arc<Ending>>,
+    /// The service that this is the client of.
+    pub(crate) service: OnceLock<Arc<dyn Service>>,
     /// Who waits for an answer.
     pub(crate) answers: AnswersByKind,
+}
+
+/// A service, as far as its client knows it.
+pub(crate) trait Service: Send + Sync {
+    /// Ends it in order, because its client was told to shut down.
+    fn shutdown(self: Arc<Self>, client: Client) -> BoxFuture<Result<()>>;
 }
 
 /// Those who wait for answers, by the topic answers come on and its quality of service. A place is

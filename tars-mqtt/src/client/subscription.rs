@@ -12,12 +12,13 @@ use tokio::sync::oneshot;
 
 use super::Client;
 use crate::delivery::{Job, Overflow, Queue};
-use crate::event::{Envelope, Head, Unreadable, fresh_id, now, read_data};
+use crate::error::{Error, Result};
+use crate::event::{Envelope, Event, read};
 use crate::log::{LogLimit, quoted};
 use crate::message::Message;
 use crate::panics::caught;
+use crate::qos::QoS;
 use crate::session::Command;
-use crate::{Error, Event, QoS, Result};
 
 /// QoS 0 messages that may wait in a stream.
 const CAPACITY: usize = 256;
@@ -197,32 +198,12 @@ impl<E> fmt::Debug for Subscription<E> {
     }
 }
 
-/// As [`read`]. The event's own code may panic at what it reads.
+/// Reads a message as an event, whose own code may panic at what it reads.
 pub(super) fn read_caught<E: Event + DeserializeOwned>(
     message: &Message,
 ) -> Result<Envelope<E>, String> {
-    caught(|| read(message)).unwrap_or_else(|panic| Err(format!("reading it panicked: {panic}")))
-}
-
-/// Reads a message as an event.
-pub(crate) fn read<E: Event + DeserializeOwned>(message: &Message) -> Result<Envelope<E>, String> {
-    let payload = message.payload();
-    if E::BARE {
-        return Ok(Envelope {
-            id: fresh_id(),
-            event_type: E::TYPE.to_owned(),
-            ts: now(),
-            source: String::new(),
-            data: read_data(payload).map_err(|error| error.to_string())?,
-        });
+    match caught(|| read(message.payload())) {
+        Ok(outcome) => outcome.map_err(|unreadable| unreadable.to_string()),
+        Err(panic) => Err(format!("reading it panicked: {panic}")),
     }
-    let unreadable = |error: Unreadable| error.to_string();
-    let head = Head::find(payload).map_err(Unreadable::Envelope).map_err(unreadable)?;
-    Ok(Envelope {
-        data: head.read(payload).map_err(unreadable)?,
-        id: head.id(payload).to_owned(),
-        event_type: head.event_type(payload).to_owned(),
-        ts: head.ts(message.payload()),
-        source: head.source(payload).to_owned(),
-    })
 }

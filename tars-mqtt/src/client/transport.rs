@@ -4,9 +4,9 @@ use rumqttc::Packet;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::Shared;
+use crate::error::{Error, Result};
 use crate::session::Command;
 use crate::wire::{Traffic, TrafficTap};
-use crate::{Error, Result};
 
 /// The transport beneath a [`Client`](crate::Client), for what this crate does not cover.
 ///

@@ -1,8 +1,8 @@
 use std::ffi::OsString;
 
 use super::nearest::nearest;
-use super::problem::{Origin, Problem};
 use super::settings::{PREFIX, SETTINGS};
+use crate::error::{Origin, Problem};
 
 /// Names the configuration file.
 pub(super) const CONFIG_FILE: &str = "TARS_MQTT_CONFIG";

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use super::environment::CONFIG_FILE;
-use super::problem::{Origin, Problem};
+use crate::error::{Origin, Problem};
 
 #[cfg(feature = "config-file")]
 mod table;

@@ -4,11 +4,11 @@ use super::contradictions::contradictions;
 use super::environment::Environment;
 use super::file::ConfigFile;
 use super::names::{QUOTED, is_quoted};
-use super::problem::{ConfigError, Origin, Problem};
 use super::read::{Refusal, bounded};
 use super::redact::redact;
 use super::settings::{CLIENT_ID, PASSWORD_FILE, SETTINGS, SOURCE_NAME, Setting, URL};
 use super::{Config, Defaults};
+use crate::error::{ConfigError, Origin, Problem};
 
 /// The texts that settings were given as, with their variables; later ones win.
 #[derive(Default)]

@@ -15,7 +15,6 @@ mod load;
 mod names;
 mod nearest;
 mod paths;
-mod problem;
 mod read;
 mod redact;
 mod scheme;
@@ -33,12 +32,12 @@ pub use defaults::Defaults;
 #[cfg(feature = "tls")]
 pub(crate) use files::{PEM_BYTES, read_file};
 pub(crate) use paths::read_password;
-pub use problem::{ConfigError, Origin, Problem};
 pub use scheme::Scheme;
 pub(crate) use secret::Secret;
 pub use url::BrokerUrl;
 
-use crate::Error;
+use crate::error::Error;
+pub use crate::error::{ConfigError, Origin, Problem};
 
 /// The configuration of one client.
 ///

@@ -1,5 +1,7 @@
 //! Names that others see: client id, source, user.
 
+use tars_mqtt_topic::is_unwanted;
+
 /// What is wrong with a name, and what to write instead. Nothing is taken away in silence: two
 /// services whose ids differ by a blank would then be one to the broker.
 pub(super) fn fault(name: &str) -> Option<String> {
@@ -29,9 +31,8 @@ pub(super) fn is_quoted(text: &str) -> bool {
 
 /// What brokers close the connection for (section 1.5.3), and what turns a line of text around.
 fn is_unseen(c: char) -> bool {
-    let non_character = matches!(c, '\u{fdd0}'..='\u{fdef}') || c as u32 & 0xfffe == 0xfffe;
     let turning = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
-    c.is_control() || non_character || turning
+    is_unwanted(c) || turning
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::{Config, ConfigError, Origin};
-use crate::Error;
+use crate::error::Error;
 
 /// A file that is gone when the test is over.
 pub(super) struct Scratch(String);

@@ -8,10 +8,10 @@ use tokio::time::Instant;
 
 use super::queue::Job;
 use super::ticket::{Hold, Ticket};
-use crate::QoS;
 use crate::config::DedupeKey;
 use crate::event::Head;
 use crate::message::Message;
+use crate::qos::QoS;
 
 /// What makes two messages the same, as a hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -7,9 +7,10 @@ use tokio::time::Instant;
 
 use super::ticket::Hold;
 use super::wake::Wake;
+use crate::error::{Error, Result};
+use crate::qos::QoS;
 use crate::sync::{AtomicBool, Mutex, MutexGuard, Semaphore, SemaphorePermit, watch};
 use crate::wire::Publish;
-use crate::{Error, QoS, Result};
 
 /// Messages that may wait to be sent, beyond those that wait for their acknowledgement. A large one
 /// takes the place of several. Models fill it with few.

@@ -4,8 +4,8 @@ use std::sync::{Arc, PoisonError};
 
 use super::ticket::{Hold, Ticket};
 use super::wake::Wake;
-use crate::QoS;
 use crate::message::Message;
+use crate::qos::QoS;
 use crate::sync::{AtomicBool, AtomicUsize, Mutex, MutexGuard, Notify};
 
 /// A message for one handler.
@@ -67,6 +67,8 @@ pub(crate) struct Queue {
     /// Of a stream: it is not being read.
     unread: AtomicBool,
     ready: Notify,
+    /// All that was handed out is done with.
+    done: Notify,
     capacity: usize,
     overflow: Overflow,
     /// Where it is told that there is room again.
@@ -101,6 +103,7 @@ impl Queue {
             running: AtomicUsize::new(0),
             unread: AtomicBool::new(false),
             ready: Notify::new(),
+            done: Notify::new(),
             capacity,
             overflow,
             wake,
@@ -237,12 +240,22 @@ impl Queue {
 
     /// A message that was taken is done with.
     pub(crate) fn done(&self) {
-        self.running.fetch_sub(1, Ordering::Relaxed);
+        if self.running.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.done.notify_one();
+        }
+    }
+
+    /// Waits until no message waits or is being handled.
+    #[cfg(feature = "testing")]
+    pub(crate) async fn idle(&self) {
+        while self.load() > 0 {
+            self.done.notified().await;
+        }
     }
 
     /// Messages that wait or are being handled.
     pub(crate) fn load(&self) -> usize {
-        self.waiting().jobs.len() + self.running.load(Ordering::Relaxed)
+        self.waiting().jobs.len() + self.running.load(Ordering::Acquire)
     }
 
     /// Takes nothing new; what waits is still handed out.

@@ -6,7 +6,8 @@ use rumqttc::{ConnectReturnCode, Packet};
 use super::link::Link;
 use crate::config::{Config, Secret};
 use crate::error::Refusal;
-use crate::net::{ConnectError, Dialer, Stream, within};
+use crate::net::dial::{Dialer, within};
+use crate::net::{ConnectError, Stream};
 use crate::qos::QoS;
 use crate::wire::v4::to_rumqttc;
 use crate::wire::{LastWill, PacketSink as _, TrafficTap, kind};
@@ -26,31 +27,31 @@ pub(crate) struct Opened {
 
 /// Reaches the broker and introduces this client.
 pub(crate) async fn open(
-    dialer: &Dialer,
+    dialer: &dyn Dialer,
     config: &Config,
     will: Option<LastWill>,
     tap: TrafficTap,
 ) -> Result<Opened, ConnectError> {
     let password = dialer.renewed_password().await;
-    let mut way = dialer.route().await?;
+    let mut attempt = dialer.attempt().await?;
     loop {
-        let stream = way.next().await?;
-        let limit = if way.has_others() { STEP_LIMIT_WITH_OTHERS } else { STEP_LIMIT };
+        let stream = attempt.next().await?;
+        let limit = if attempt.has_others() { STEP_LIMIT_WITH_OTHERS } else { STEP_LIMIT };
         let introduced = async {
-            let stream = way.dress(stream, limit).await?;
+            let stream = attempt.dress(stream, limit).await?;
             let greeting = connect(config, password.as_ref(), will.clone());
             let greeting = introduce(stream, config, greeting, tap.clone());
             within(limit, "CONNECT", greeting).await
         };
         match introduced.await {
             Ok(opened) => {
-                way.worked();
+                attempt.worked();
                 return Ok(opened);
             }
             // The broker has been found, and another way leads to the same one.
             Err(refused @ ConnectError::Refused(_)) => return Err(refused),
             // Once no address is left, what failed at each of them is the error.
-            Err(error) => way.failed(&error),
+            Err(error) => attempt.failed(&error),
         }
     }
 }
@@ -68,7 +69,7 @@ async fn introduce(
             return Err(ConnectError::Failed(other.to_owned()));
         }
         if let Some(packet) = link.next_raw(config.packet_limit()).map_err(ConnectError::Failed)? {
-            return accepted(link, packet);
+            return accepted(link, packet.into_shown());
         }
         link.drive(true).await.map_err(|error| unanswered(config, &error))?;
     }

@@ -114,15 +114,12 @@ impl Link {
     }
 
     /// The next packet before the session begins: the broker's answer to CONNECT.
-    pub(super) fn next_raw(&mut self, max: usize) -> Result<Option<rumqttc::Packet>, String> {
-        match rumqttc::Packet::read(&mut self.read, max) {
-            Ok(packet) => {
-                self.tap.show(Direction::Incoming, || Some(packet.clone()));
-                Ok(Some(packet))
-            }
-            Err(rumqttc::mqttbytes::Error::InsufficientBytes(_)) => Ok(None),
-            Err(error) => Err(error.to_string()),
+    pub(super) fn next_raw(&mut self, max: usize) -> Result<Option<RawPacket>, String> {
+        let received = RawPacket::read(&mut self.read, max)?;
+        if let Some(received) = &received {
+            self.tap.show(Direction::Incoming, || Some(received.clone().into_shown()));
         }
+        Ok(received)
     }
 
     /// Nothing will be written soon that could carry the system's acknowledgement of what has come.

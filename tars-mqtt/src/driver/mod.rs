@@ -16,7 +16,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::config::Config;
 use crate::delivery::Wake;
-use crate::net::{ConnectError, Dialer};
+use crate::net::ConnectError;
+use crate::net::dial::Dialer;
 use crate::session::{Command, ConnectFailure, GOODBYE, Session, Wants};
 use crate::wire::TrafficTap;
 use handshake::open;
@@ -29,7 +30,7 @@ const LITTLE: usize = 4096;
 pub(crate) struct Driver {
     pub(crate) session: Session,
     pub(crate) config: Arc<Config>,
-    pub(crate) dialer: Dialer,
+    pub(crate) dialer: Arc<dyn Dialer>,
     pub(crate) tap: TrafficTap,
     pub(crate) wake: Arc<Wake>,
     pub(crate) commands: mpsc::UnboundedReceiver<Box<Command>>,
@@ -80,7 +81,7 @@ impl Driver {
     async fn dial(&mut self) {
         let (dialer, config, tap) = (self.dialer.clone(), self.config.clone(), self.tap.clone());
         let will = self.session.last_will();
-        let mut opening = pin!(async move { open(&dialer, &config, will, tap).await });
+        let mut opening = pin!(async move { open(&*dialer, &config, will, tap).await });
         let opened = loop {
             tokio::select! {
                 opened = &mut opening => break opened,

@@ -6,7 +6,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::handshake::{Opened, open};
 use crate::config::Config;
-use crate::net::{ConnectError, Dialer};
+use crate::net::{ConnectError, Network};
 use crate::wire::TrafficTap;
 
 /// A port, and what a server does with each connection to it.
@@ -41,7 +41,7 @@ async fn broker(mut stream: TcpStream) {
 
 async fn opened(url: &str, addresses: &[SocketAddr]) -> Result<Opened, ConnectError> {
     let config = Config::new(url, "svc").unwrap();
-    let dialer = Dialer::new(&config).unwrap();
+    let dialer = Network::prepare(&config).unwrap();
     dialer.name_stands_for(addresses.to_vec()).await;
     open(&dialer, &config, None, TrafficTap::default()).await
 }

@@ -3,7 +3,8 @@ use std::fmt;
 
 use tars_mqtt_topic::is_unwanted;
 
-use crate::{Error, QoS, Result};
+use crate::error::{Error, Result};
+use crate::qos::QoS;
 
 /// A kind of message that services agree on: its type, where it is published, and how.
 ///

@@ -7,9 +7,11 @@ use serde::de::DeserializeOwned;
 
 use super::contract::Event;
 use super::finite::Finite;
+use super::head::{Head, Unreadable};
+use super::id::fresh_id;
 use super::strict::{Field, Strict};
+use crate::error::{Error, Result};
 use crate::log::quoted;
-use crate::{Error, Result};
 
 /// An event and what it travels with.
 #[derive(Clone, Debug, PartialEq)]
@@ -103,9 +105,26 @@ fn refusal(event_type: &'static str, error: &serde_json::Error) -> Error {
     Error::Encode { event_type, reason: error.to_string() }
 }
 
+/// Reads an event as it comes over the wire.
+pub(crate) fn read<E: Event + DeserializeOwned>(payload: &[u8]) -> Result<Envelope<E>, Unreadable> {
+    if E::BARE {
+        let data = read_data(payload)?;
+        let (event_type, source) = (E::TYPE.to_owned(), String::new());
+        return Ok(Envelope { id: fresh_id(), event_type, ts: now(), source, data });
+    }
+    let head = Head::find(payload).map_err(Unreadable::Envelope)?;
+    Ok(Envelope {
+        data: head.read(payload)?,
+        id: head.id(payload).to_owned(),
+        event_type: head.event_type(payload).to_owned(),
+        ts: head.ts(payload),
+        source: head.source(payload).to_owned(),
+    })
+}
+
 /// Reads the data of an event, and refuses fields that it does not have.
-pub(crate) fn read_data<E: Event + DeserializeOwned>(json: &[u8]) -> Result<E, serde_json::Error> {
-    read_strict(json, E::WRITTEN_ALONE)
+pub(crate) fn read_data<E: Event + DeserializeOwned>(json: &[u8]) -> Result<E, Unreadable> {
+    read_strict(json, E::WRITTEN_ALONE).map_err(|error| Unreadable::Data(E::TYPE, error))
 }
 
 /// As [`read_data`], for any type. `skipped` are fields that it has and does not read.

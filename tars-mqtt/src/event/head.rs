@@ -191,8 +191,8 @@ impl Head {
             return Err(Unreadable::Type(found.to_owned(), E::TYPE));
         }
         // Where the data cannot be read, the envelope may be at fault.
-        read_data(self.data(payload)).map_err(|error| match Self::parse(payload) {
-            Ok(_) => Unreadable::Data(E::TYPE, error),
+        read_data(self.data(payload)).map_err(|unreadable| match Self::parse(payload) {
+            Ok(_) => unreadable,
             Err(error) => Unreadable::Envelope(error),
         })
     }

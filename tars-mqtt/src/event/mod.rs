@@ -9,14 +9,16 @@ mod fuzz;
 mod fuzz_strict;
 mod head;
 mod id;
+mod info;
 mod scan;
 mod strict;
 mod system;
 
 pub use contract::{Event, TopicField};
 pub use envelope::Envelope;
-pub(crate) use envelope::{encode, now, read_data, utf8};
+pub(crate) use envelope::{encode, now, read, read_data, utf8};
 pub(crate) use head::{Head, Unreadable};
 pub(crate) use id::fresh_id;
+pub use info::EventInfo;
 pub(crate) use system::Heartbeat;
 pub use system::{DeadLetter, HealthStatus};

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use tars_mqtt_topic::TopicNameError;
 
 use super::contract::Event;
-use crate::{Error, QoS, Result};
+use crate::error::{Error, Result};
+use crate::qos::QoS;
 
 /// How a service is, kept by the broker on `system/health/{client_id}`.
 ///

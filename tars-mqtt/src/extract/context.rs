@@ -10,12 +10,13 @@ use super::state::States;
 use super::{FromMessage, Rejection};
 use crate::client::{Client, Receipt};
 use crate::delivery::{Entry, Ticket};
-use crate::event::{Head, encode, fresh_id, now};
-use crate::handler::HandlerSpec;
+use crate::error::{Error, Result};
+use crate::event::{Event, Head, fresh_id, now};
 use crate::log::{LogLimit, quoted};
 use crate::message::Message;
+use crate::qos::QoS;
+use crate::spec::HandlerSpec;
 use crate::wire::Publish;
-use crate::{Error, Event, QoS, Result};
 
 /// What is known of the message that is being handled, and the way to answer it.
 ///
@@ -184,9 +185,7 @@ impl Context {
     }
 
     pub(crate) fn encoded<E: Event + Serialize>(&self, event: &E) -> Result<Publish> {
-        let source = self.scope.client.config().source_name();
-        let payload = encode(event, self.id(), source)?;
-        Ok(Publish::new(event.topic()?.into_owned(), payload, E::QOS, E::RETAIN))
+        self.client().encoded(event, self.id())
     }
 
     /// Hands a reply in; the message it answers waits for the broker to have it.

@@ -13,6 +13,7 @@ pub use state::{Requirements, State};
 use std::fmt;
 
 use crate::error::BoxError;
+pub use crate::event::EventInfo;
 
 /// Something a handler can take as an argument.
 ///
@@ -66,27 +67,6 @@ pub trait FromMessage: Sized {
     /// Says which states this needs, so that a missing one is found at start. Needed only where an
     /// implementation calls [`Context::state`].
     fn requirements(_requirements: &mut Requirements) {}
-}
-
-/// What is known of an event while the program is compiled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EventInfo {
-    /// [`Event::TYPE`](crate::Event::TYPE)
-    pub event_type: &'static str,
-    /// [`Event::TOPIC`](crate::Event::TOPIC)
-    pub topic: &'static str,
-    /// [`Event::QOS`](crate::Event::QOS)
-    pub qos: crate::QoS,
-    /// [`Event::RETAIN`](crate::Event::RETAIN)
-    pub retain: bool,
-}
-
-impl EventInfo {
-    /// What is known of an event.
-    #[must_use]
-    pub const fn of<E: crate::Event>() -> Self {
-        Self { event_type: E::TYPE, topic: E::TOPIC, qos: E::QOS, retain: E::RETAIN }
-    }
 }
 
 /// Why something could not be taken from a message.

@@ -2,9 +2,8 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
 use super::{Context, EventInfo, FromMessage, Rejection};
-use crate::event::{Envelope, Head, Unreadable, read_data, utf8};
+use crate::event::{self, Envelope, Event, Head, Unreadable, read_data, utf8};
 use crate::message::Message;
-use crate::{Event, event};
 
 /// The whole payload as JSON, with no envelope around it.
 ///
@@ -46,7 +45,7 @@ fn without_envelope<E: Event + DeserializeOwned>(context: &Context) -> Result<E,
 }
 
 fn bare<E: Event + DeserializeOwned>(payload: &[u8]) -> Result<E, Rejection> {
-    read_data(payload).map_err(|error| Rejection::new(Unreadable::Data(E::TYPE, error).to_string()))
+    read_data(payload).map_err(|unreadable| Rejection::new(unreadable.to_string()))
 }
 
 #[cold]

@@ -5,7 +5,7 @@
 
 use tars_mqtt_topic::patterns_overlap;
 
-use crate::extract::EventInfo;
+use crate::event::EventInfo;
 
 /// What an argument takes from a message.
 #[derive(Clone, Copy, Debug)]
@@ -176,7 +176,7 @@ impl Text {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::QoS;
+    use crate::qos::QoS;
 
     const REQUEST: Argument = Argument {
         name: Some("request"),

@@ -2,13 +2,14 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::Worker;
 use super::letter::{Remains, put_together};
 use super::told::Told;
-use super::{OtherTypes, Worker};
+use crate::error::{Error, Result};
 use crate::extract::{Context, RejectionKind};
 use crate::log::quoted;
 use crate::session::ConnectionState;
-use crate::{Error, Result};
+use crate::spec::OtherTypes;
 
 /// How long a dead letter waits for room in the outbox, with a connection that could make some.
 const PATIENCE: Duration = Duration::from_secs(30);

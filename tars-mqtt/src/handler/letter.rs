@@ -1,9 +1,10 @@
 use std::fmt::Write as _;
 
-use crate::event::{DeadLetter, encode};
+use crate::error::{Error, Result};
+use crate::event::{DeadLetter, Event as _, encode};
+use crate::qos::QoS;
 use crate::text::cut;
 use crate::wire::Publish;
-use crate::{Error, Event as _, QoS, Result};
 
 /// What a dead letter is made of.
 pub(super) struct Remains<'m> {

@@ -7,7 +7,6 @@ mod failure;
 mod letter;
 mod neighbours;
 mod run;
-mod spec;
 mod told;
 mod worker;
 
@@ -17,10 +16,10 @@ use std::sync::Arc;
 pub use check::{Argument, check_dead_letter, check_filter, check_payload, check_topic};
 pub use failure::Failure;
 pub(crate) use neighbours::{Neighbours, Retained};
-pub use spec::{AckMode, HandlerSpec, Options, OtherTypes};
 pub(crate) use worker::{Limits, Worker};
 
 use crate::extract::{Context, Requirements};
+use crate::spec::HandlerSpec;
 
 /// A function annotated with [`#[subscribe]`](crate::subscribe), as a type of its name.
 ///

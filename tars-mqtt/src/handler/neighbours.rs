@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tars_mqtt_topic::{Pattern, matches};
 
-use super::HandlerSpec;
+use crate::spec::HandlerSpec;
 
 /// Which events the other handlers of the service take, and where.
 #[derive(Debug, Default)]

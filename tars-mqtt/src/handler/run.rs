@@ -1,12 +1,12 @@
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tracing::Instrument as _;
 
 use super::Worker;
 use super::call::{self, Call};
 use super::told::Told;
+use crate::backoff;
 use crate::delivery::{Dedupe, Hold, Job, Key, Ticket, Verdict};
 use crate::extract::Context;
 use crate::log::quoted;
@@ -84,7 +84,7 @@ impl<'w> Run<'w> {
                 }
             }
             Err(failure) if self.attempt <= spec.options.retry && failure.is_worth_retrying() => {
-                let pause = pause(spec.options.backoff, self.attempt);
+                let pause = backoff::pause(spec.options.backoff, self.attempt);
                 if let Some(suppressed) = self.worker.limits.retries.allow() {
                     tracing::warn!(
                         handler = spec.name,
@@ -150,28 +150,5 @@ fn passed_over(worker: &Worker, context: &Context) {
             suppressed,
             "a duplicate was passed over"
         );
-    }
-}
-
-/// Exponential, with full jitter above the shortest pause.
-fn pause((shortest, longest): (Duration, Duration), attempt: u32) -> Duration {
-    let ceiling = shortest.saturating_mul(2_u32.saturating_pow(attempt)).min(longest);
-    shortest + ceiling.saturating_sub(shortest).mul_f64(fastrand::f64())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_grow_and_stay_within_their_bounds() {
-        let bounds = (Duration::from_millis(100), Duration::from_secs(5));
-        for attempt in 1..40 {
-            for _ in 0..100 {
-                let pause = pause(bounds, attempt);
-                assert!(pause >= bounds.0 && pause <= bounds.1, "{attempt}: {pause:?}");
-                assert!(attempt > 1 || pause <= Duration::from_millis(200));
-            }
-        }
     }
 }

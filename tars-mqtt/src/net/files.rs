@@ -8,6 +8,7 @@ use super::pending::Pending;
 #[cfg(feature = "tls")]
 use super::tls::Tls;
 use crate::config::{Config, Secret, read_password};
+use crate::error::Result;
 use crate::log::{LogLimit, quoted};
 
 /// How long the files may take to be read, all together.
@@ -40,7 +41,7 @@ impl Files {
         not(feature = "tls"),
         expect(clippy::unnecessary_wraps, reason = "with TLS it fails")
     )]
-    pub(super) fn new(config: &Config) -> crate::Result<Self> {
+    pub(super) fn new(config: &Config) -> Result<Self> {
         let password = config.password_path().map(|path| (path.to_owned(), Mutex::default()));
         Ok(Self {
             kept: std::sync::Arc::new(Kept {

@@ -4,11 +4,12 @@
 //! that rumqttc links). The frames of WebSocket are taken apart as they come: the libraries for them
 //! gather each whole in memory, and refuse what is larger than that.
 
-mod dial;
+pub(crate) mod dial;
 mod error;
 mod files;
 #[cfg(feature = "websocket")]
 mod frames;
+mod network;
 #[cfg(feature = "tls")]
 mod pem;
 mod pending;
@@ -21,8 +22,8 @@ mod tls_words;
 #[cfg(feature = "websocket")]
 mod websocket;
 
-pub(crate) use dial::{Dialer, within};
 pub(crate) use error::ConnectError;
+pub(crate) use network::Network;
 pub(crate) use stream::Stream;
 #[cfg(feature = "tls")]
 pub(crate) use tls_words::explained_after;

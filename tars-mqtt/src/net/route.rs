@@ -45,7 +45,7 @@ struct Memory {
 }
 
 /// One attempt to reach a broker at any of its addresses.
-pub(crate) struct Route<'a> {
+pub(super) struct Route<'a> {
     addresses: &'a Addresses,
     /// Those that are still to be tried, in this order.
     left: Vec<SocketAddr>,

@@ -17,6 +17,3 @@ impl Stream for TcpStream {
         let _ = self.set_quickack(true);
     }
 }
-
-#[cfg(any(test, feature = "testing"))]
-impl Stream for tokio::io::DuplexStream {}

@@ -11,7 +11,7 @@ use super::pem::{certificates, private_key};
 use super::stream::Stream;
 use super::tls_words::explained;
 use crate::config::{Config, PEM_BYTES, read_file};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// What TLS needs, as the files held it when they could last be used.
 pub(super) struct Tls {

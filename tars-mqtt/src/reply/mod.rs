@@ -7,8 +7,8 @@ use std::future::Future;
 use serde::Serialize;
 pub use stream::Replies;
 
-use crate::Event;
 use crate::error::BoxError;
+use crate::event::Event;
 use crate::extract::Context;
 
 /// Something a handler can return: it is published, with the id of the message it answers.

@@ -1,24 +1,23 @@
 use std::time::Duration;
 
-/// Pauses between attempts to connect: exponential, with full jitter above the shortest.
+use crate::backoff::pause;
+
+/// Pauses between attempts to connect.
 #[derive(Debug)]
 pub(super) struct Backoff {
-    shortest: Duration,
-    longest: Duration,
+    bounds: (Duration, Duration),
     failures: u32,
 }
 
 impl Backoff {
-    pub(super) fn new((shortest, longest): (Duration, Duration)) -> Self {
-        Self { shortest, longest, failures: 0 }
+    pub(super) fn new(bounds: (Duration, Duration)) -> Self {
+        Self { bounds, failures: 0 }
     }
 
     /// The pause after another failure.
     pub(super) fn next(&mut self) -> Duration {
         self.failures = self.failures.saturating_add(1);
-        let ceiling =
-            self.shortest.saturating_mul(2_u32.saturating_pow(self.failures)).min(self.longest);
-        self.shortest + ceiling.saturating_sub(self.shortest).mul_f64(fastrand::f64())
+        pause(self.bounds, self.failures)
     }
 
     /// The connection is good again.

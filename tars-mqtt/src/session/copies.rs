@@ -234,7 +234,7 @@ impl Copies {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::QoS;
+    use crate::qos::QoS;
 
     fn message(payload: &str, retain: bool) -> Message {
         Message {

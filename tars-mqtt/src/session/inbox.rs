@@ -21,9 +21,6 @@ const MAX_UNACKNOWLEDGED_BYTES: usize = 256 * 1024 * 1024;
 const LONG: usize = 1024;
 const SMALL: usize = 8 * 1024;
 
-/// Told of each QoS 0 message that has been handled.
-pub(crate) type Tracker = Box<dyn Fn() + Send>;
-
 /// Messages that came on this connection and are not acknowledged yet, in the order in which they
 /// came; and those of earlier connections that the broker will send again.
 #[derive(Default)]
@@ -46,8 +43,6 @@ pub(super) struct Inbox {
     /// There was no room for a message. It and all that come after it are left unacknowledged, to
     /// come again on the next connection.
     overflowed: bool,
-    /// Told when a QoS 0 message has been handled, which no packet tells.
-    tracker: Option<Tracker>,
 }
 
 /// A message of an earlier connection: what is needed to know it again.
@@ -81,15 +76,6 @@ pub(super) struct Stalled<'a> {
 }
 
 impl Inbox {
-    pub(super) fn track_all(&mut self, tracker: Tracker) {
-        self.tracker = Some(tracker);
-    }
-
-    /// Whether QoS 0 messages are followed to their end too.
-    pub(super) fn tracks_all(&self) -> bool {
-        self.tracker.is_some()
-    }
-
     /// Whether a message has come before and is not to be handled again. Sees to its answer.
     ///
     /// A broker sends again under the packet id of the first time (MQTT-4.4.0-1), but may have
@@ -214,11 +200,7 @@ impl Inbox {
             self.ids.remove(id);
             acknowledged = true;
             match first.message.qos {
-                QoS::AtMostOnce => {
-                    if let Some(tracker) = &self.tracker {
-                        tracker();
-                    }
-                }
+                QoS::AtMostOnce => {}
                 QoS::AtLeastOnce => out.send(Packet::PubAck(id.into())),
                 QoS::ExactlyOnce => {
                     let hash = self.hash_of(&first);

@@ -36,7 +36,6 @@ use tokio::time::Instant;
 
 pub(crate) use ending::GOODBYE;
 pub(crate) use health::{HealthReport, HealthSlot};
-pub(crate) use inbox::Tracker;
 pub(crate) use phase::{ConnectFailure, Wants};
 pub(crate) use targets::NewTarget;
 
@@ -211,11 +210,6 @@ impl Session {
             thrown_out: 0,
             ended: false,
         }
-    }
-
-    /// Says of QoS 0 messages too when they have been handled, for a test that waits for that.
-    pub(crate) fn track_all(&mut self, tracker: Tracker) {
-        self.inbox.track_all(tracker);
     }
 
     /// Makes the health of this session depend on another one of the same service.

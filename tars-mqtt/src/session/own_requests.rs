@@ -183,7 +183,7 @@ impl OwnRequests {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::QoS;
+    use crate::qos::QoS;
 
     fn message(payload: &str) -> Message {
         let payload = payload.to_owned().into();

@@ -106,10 +106,9 @@ impl Session {
                 return;
             }
         }
-        let tracks_all = self.inbox.tracks_all();
         let is_first = matches!(seen, Seen::First(_));
-        let known = (is_acknowledged || tracks_all).then(|| message.clone());
-        let tracked = known.is_some() || is_first;
+        let known = is_acknowledged.then(|| message.clone());
+        let tracked = is_acknowledged || is_first;
         let ticket = match self.targets.hand_on(message, tracked, self.quiesced) {
             Handed::On(ticket) => ticket,
             // It comes again at the next start.

@@ -26,12 +26,14 @@
 //! # }
 //! ```
 
+mod dial;
 mod peer;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use dial::InProcess;
 use peer::{Delivery, Peer};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -39,12 +41,12 @@ use tars_mqtt_topic::patterns_overlap;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::app::{App, Running};
-use crate::client::{Client, read};
+use crate::client::Client;
 use crate::config::Config;
-use crate::event::{Envelope, encode, fresh_id};
+use crate::error::Result;
+use crate::event::{Envelope, Event, encode, fresh_id, read};
 use crate::message::Message;
-use crate::net::Dialer;
-use crate::{Event, QoS, Result};
+use crate::qos::QoS;
 
 /// Published behind what a test waits for, and not shown to it.
 const BARRIER: &str = "tars-mqtt/testing/barrier";
@@ -57,8 +59,8 @@ pub struct TestApp {
     running: Running,
     published: Arc<Mutex<Vec<Message>>>,
     deliveries: mpsc::Sender<Delivery>,
-    /// Tells that a QoS 0 message has been handled, which no packet does.
-    handled: tokio::sync::Mutex<mpsc::UnboundedReceiver<()>>,
+    /// Held by whoever delivers: one after the other.
+    delivering: tokio::sync::Mutex<()>,
 }
 
 impl TestApp {
@@ -81,18 +83,14 @@ impl TestApp {
     /// # Errors
     ///
     /// As [`App::start`].
-    pub async fn start(app: App) -> Result<Self> {
+    pub async fn start(mut app: App) -> Result<Self> {
         let (connections, accepted) = mpsc::channel(1);
         let (deliveries, to_deliver) = mpsc::channel(16);
         let published = Arc::<Mutex<Vec<Message>>>::default();
         tokio::spawn(Peer::new(accepted, to_deliver, published.clone()).run());
-        let (tracker, handled) = mpsc::unbounded_channel();
-        let tracker = Box::new(move || {
-            // Whoever waited may have given up.
-            let _ = tracker.send(());
-        });
-        let running = app.in_process(Dialer::InProcess(connections), tracker).start().await?;
-        Ok(Self { running, published, deliveries, handled: handled.into() })
+        app.dialer = Some(Arc::new(InProcess(connections)));
+        let running = app.start().await?;
+        Ok(Self { running, published, deliveries, delivering: tokio::sync::Mutex::default() })
     }
 
     /// The client of the service.
@@ -131,14 +129,15 @@ impl TestApp {
     }
 
     async fn send(&self, topic: String, payload: Bytes, qos: QoS, retain: bool) {
-        let mut handled = self.handled.lock().await;
-        let (done, acknowledged) = oneshot::channel();
+        let _one_at_a_time = self.delivering.lock().await;
+        let (done, answered) = oneshot::channel();
         // A service that has stopped handles nothing.
         if self.deliveries.send(Delivery { topic, payload, qos, retain, done }).await.is_err() {
             return;
         }
-        if acknowledged.await.is_ok() && qos == QoS::AtMostOnce {
-            handled.recv().await;
+        if answered.await.is_ok() && qos == QoS::AtMostOnce {
+            // No packet tells that it has been handled.
+            self.running.idle().await;
         }
         // What handlers returned at QoS 0 is not acknowledged; but it goes out before this.
         if let Ok(receipt) = self.client().message(BARRIER).send().await {
@@ -152,7 +151,7 @@ impl TestApp {
         self.published_messages()
             .iter()
             .filter(|message| !E::BARE || patterns_overlap(E::TOPIC, message.topic()))
-            .filter_map(|message| read(message).ok())
+            .filter_map(|message| read(message.payload()).ok())
             .collect()
     }
 

@@ -9,7 +9,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::message::Message;
 use crate::qos::QoS;
-use crate::wire::v4::to_rumqttc;
+use crate::wire::RawPacket;
+use crate::wire::v4::{from_rumqttc, to_rumqttc};
 
 /// The other end of a connection that stays in the process: says yes to everything, keeps what is
 /// published, and sends what it is told to.
@@ -18,8 +19,8 @@ pub(crate) struct Peer {
     deliveries: mpsc::Receiver<Delivery>,
     published: Arc<Mutex<Vec<Message>>>,
     next_id: u16,
-    /// Deliveries that wait for their acknowledgement.
-    unacknowledged: HashMap<u16, oneshot::Sender<()>>,
+    /// Deliveries that wait for their answer.
+    unanswered: HashMap<u16, oneshot::Sender<()>>,
 }
 
 /// A message to be sent.
@@ -28,7 +29,7 @@ pub(crate) struct Delivery {
     pub(crate) payload: Bytes,
     pub(crate) qos: QoS,
     pub(crate) retain: bool,
-    /// Told when it has been acknowledged; at QoS 0, when it has been sent.
+    /// Told when it has been acknowledged; at QoS 0, when it lies in the queues of its handlers.
     pub(crate) done: oneshot::Sender<()>,
 }
 
@@ -38,7 +39,7 @@ impl Peer {
         deliveries: mpsc::Receiver<Delivery>,
         published: Arc<Mutex<Vec<Message>>>,
     ) -> Self {
-        Self { connections, deliveries, published, next_id: 0, unacknowledged: HashMap::new() }
+        Self { connections, deliveries, published, next_id: 0, unanswered: HashMap::new() }
     }
 
     /// Serves one connection after the other.
@@ -55,11 +56,11 @@ impl Peer {
         let mut write = BytesMut::new();
         loop {
             loop {
-                match Packet::read(&mut read, usize::MAX) {
-                    Ok(Packet::Disconnect) => return Ok(()),
-                    Ok(packet) => self.answer(packet, &mut write),
-                    Err(rumqttc::mqttbytes::Error::InsufficientBytes(_)) => break,
-                    Err(error) => return Err(std::io::Error::other(error)),
+                let received = RawPacket::read(&mut read, usize::MAX);
+                match received.map_err(std::io::Error::other)?.map(RawPacket::into_shown) {
+                    Some(Packet::Disconnect) => return Ok(()),
+                    Some(packet) => self.answer(packet, &mut write),
+                    None => break,
                 }
             }
             stream.write_all_buf(&mut write).await?;
@@ -96,7 +97,7 @@ impl Peer {
             Packet::PubRec(received) => Packet::PubRel(PubRel::new(received.pkid)),
             Packet::PingReq => Packet::PingResp,
             Packet::PubAck(PubAck { pkid }) | Packet::PubComp(PubComp { pkid }) => {
-                if let Some(done) = self.unacknowledged.remove(&pkid) {
+                if let Some(done) = self.unanswered.remove(&pkid) {
                     // Whoever waits may have given up.
                     let _ = done.send(());
                 }
@@ -108,14 +109,11 @@ impl Peer {
     }
 
     fn keep(&mut self, publish: rumqttc::Publish) -> Option<Packet> {
-        let (qos, answer) = match publish.qos {
-            rumqttc::QoS::AtMostOnce => (QoS::AtMostOnce, None),
-            rumqttc::QoS::AtLeastOnce => {
-                (QoS::AtLeastOnce, Some(Packet::PubAck(PubAck::new(publish.pkid))))
-            }
-            rumqttc::QoS::ExactlyOnce => {
-                (QoS::ExactlyOnce, Some(Packet::PubRec(PubRec::new(publish.pkid))))
-            }
+        let qos = from_rumqttc(publish.qos);
+        let answer = match qos {
+            QoS::AtMostOnce => None,
+            QoS::AtLeastOnce => Some(Packet::PubAck(PubAck::new(publish.pkid))),
+            QoS::ExactlyOnce => Some(Packet::PubRec(PubRec::new(publish.pkid))),
         };
         self.published.lock().unwrap_or_else(PoisonError::into_inner).push(Message {
             topic: publish.topic.as_str().into(),
@@ -134,15 +132,16 @@ impl Peer {
             delivery.payload,
         );
         publish.retain = delivery.retain;
-        if delivery.qos == QoS::AtMostOnce {
-            encode(&Packet::Publish(publish), write);
-            let _ = delivery.done.send(());
-            return;
-        }
         self.next_id = self.next_id.checked_add(1).unwrap_or(1);
-        publish.pkid = self.next_id;
-        self.unacknowledged.insert(self.next_id, delivery.done);
+        self.unanswered.insert(self.next_id, delivery.done);
+        if delivery.qos > QoS::AtMostOnce {
+            publish.pkid = self.next_id;
+        }
         encode(&Packet::Publish(publish), write);
+        if delivery.qos == QoS::AtMostOnce {
+            // It is not answered, but this is (section 4.3.3), and not before it.
+            encode(&Packet::PubRel(PubRel::new(self.next_id)), write);
+        }
     }
 }
 

@@ -1,9 +1,12 @@
 use bytes::BytesMut;
 use rumqttc::Packet;
+use rumqttc::mqttbytes::Error;
 
-/// A packet that the program has put together itself, to be sent past the session.
+/// A packet as rumqttc has it: one that the program has put together itself, to be sent past the
+/// session, or one from before the session begins.
 ///
 /// Not to be shown: it may hold a login.
+#[derive(Clone)]
 pub(crate) struct RawPacket(Packet);
 
 impl From<Packet> for RawPacket {
@@ -13,6 +16,15 @@ impl From<Packet> for RawPacket {
 }
 
 impl RawPacket {
+    /// Takes the next packet out of what has come; `None` as long as it is not whole.
+    pub(crate) fn read(from: &mut BytesMut, limit: usize) -> Result<Option<Self>, String> {
+        match Packet::read(from, limit) {
+            Ok(packet) => Ok(Some(Self(packet))),
+            Err(Error::InsufficientBytes(_)) => Ok(None),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
     /// The filters that it subscribes to.
     pub(crate) fn subscribes(&self) -> impl Iterator<Item = &str> {
         let filters = match &self.0 {

@@ -7,8 +7,8 @@ use super::ConfigFile;
 use crate::config::environment::CONFIG_FILE;
 use crate::config::files::{open_to_others, read_file};
 use crate::config::nearest::nearest;
-use crate::config::problem::{Origin, Problem};
 use crate::config::settings::{PASSWORD_FILE, PREFIX, SETTINGS, Setting, URL};
+use crate::error::{Origin, Problem};
 
 const TABLE: &str = "mqtt";
 

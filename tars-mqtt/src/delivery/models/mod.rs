@@ -18,8 +18,8 @@ use loom::model::Builder;
 use loom::thread::JoinHandle;
 
 use super::{Job, Ticket, Wake};
-use crate::QoS;
 use crate::message::Message;
+use crate::qos::QoS;
 
 /// Tries every order in which no more than this many times a thread is interrupted that could go on:
 /// faults that need more are rare, and what is tried grows with its power.

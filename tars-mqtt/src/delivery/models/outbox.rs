@@ -7,8 +7,9 @@ use loom::thread;
 
 use super::{check, join, wait_until};
 use crate::delivery::{Entry, Outbox, Ticket, Wake};
+use crate::error::Error;
+use crate::qos::QoS;
 use crate::wire::Publish;
-use crate::{Error, QoS};
 
 pub(super) fn entry(qos: QoS) -> Entry {
     Entry::new(Publish::new("t".to_owned(), Bytes::new(), qos, false))

@@ -6,9 +6,9 @@ use loom::thread;
 
 use super::check;
 use super::outbox::entry;
-use crate::QoS::AtMostOnce;
 use crate::delivery::{Outbox, Wake};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
+use crate::qos::QoS::AtMostOnce;
 
 /// An outbox that is full while the connection is up, and one who publishes into it at QoS 0.
 fn full() -> (Arc<Outbox>, thread::JoinHandle<Result<()>>) {

@@ -5,8 +5,8 @@ use loom::future::block_on;
 use loom::thread;
 
 use super::{check, job, join, wait_until};
-use crate::QoS::{AtLeastOnce, AtMostOnce};
 use crate::delivery::{Hold, Job, Overflow, Queue, Wake};
+use crate::qos::QoS::{AtLeastOnce, AtMostOnce};
 
 fn queue(capacity: usize, wake: &Arc<Wake>) -> Arc<Queue> {
     Arc::new(Queue::new(capacity, Overflow::DropOldest, wake.clone()))

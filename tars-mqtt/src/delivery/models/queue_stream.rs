@@ -4,8 +4,8 @@ use loom::future::block_on;
 use loom::thread;
 
 use super::{check, job, wait_until};
-use crate::QoS::AtLeastOnce;
 use crate::delivery::{Hold, Overflow, Queue, Wake};
+use crate::qos::QoS::AtLeastOnce;
 
 fn queue(wake: &Arc<Wake>) -> Arc<Queue> {
     Arc::new(Queue::new(8, Overflow::DropOldest, wake.clone()))

@@ -24,7 +24,11 @@ impl Outgoing {
         self.suspects.look_again();
         self.stale.release(out, ids, now);
         if !self.send_again(out, ids, now) {
-            self.suspects.wait_for_room();
+            if !self.waits_for_suspect() {
+                self.suspects.wait_for_room();
+            } else if self.suspects.is_due(now) {
+                self.try_suspect(out, now);
+            }
             return;
         }
         self.send_status(out, ids, now);
@@ -45,7 +49,7 @@ impl Outgoing {
             }
             let Some(first) = self.next.front() else {
                 if self.window.room() == 0 && outbox.len() > 0 {
-                    self.window.blocked(&self.in_flight, out, now);
+                    self.window.blocked(self.in_flight.iter().take(self.sent), out, now);
                 }
                 break;
             };
@@ -58,7 +62,7 @@ impl Outgoing {
             }
             let wanted = self.in_flight.len() - self.given_up;
             if wanted >= MAX_IN_FLIGHT || !self.has_room(qos, 0) {
-                self.window.blocked(&self.in_flight, out, now);
+                self.window.blocked(self.in_flight.iter().take(self.sent), out, now);
                 break;
             }
             let Some(id) = ids.take() else { break };
@@ -73,6 +77,14 @@ impl Outgoing {
     fn has_room(&self, qos: QoS, tried: usize) -> bool {
         let aside = self.suspects.at_qos_2().saturating_sub(tried);
         self.window.has_room(qos, self.stale.limit(), aside)
+    }
+
+    /// Whether what is to be sent again waits for the place of one that is set aside.
+    fn waits_for_suspect(&self) -> bool {
+        let Some(again) = self.in_flight.get(self.sent) else { return false };
+        again.qos == QoS::ExactlyOnce
+            && self.suspects.at_qos_2() > 0
+            && self.window.has_room(again.qos, self.stale.limit(), 0)
     }
 
     /// Sends again what an earlier connection left. Returns whether that is all.
@@ -94,7 +106,7 @@ impl Outgoing {
             }
             let has_room = self.window.has_room(again.qos, self.stale.limit(), aside);
             if again.counts() && !again.released && !has_room {
-                self.window.blocked(&self.in_flight, out, now);
+                self.window.blocked(self.in_flight.iter().take(self.sent), out, now);
                 break;
             }
             match &again.entry {
@@ -138,7 +150,7 @@ impl Outgoing {
         let has_room = qos.is_some_and(|qos| self.has_room(qos, 1));
         if !has_room {
             self.suspects.wait_for_room();
-            self.window.blocked(&self.in_flight, out, now);
+            self.window.blocked(self.in_flight.iter().take(self.sent), out, now);
             return false;
         }
         let Some(mut suspect) = self.suspects.begin_trial(now) else { return true };
@@ -147,7 +159,7 @@ impl Outgoing {
         }
         suspect.sent_at = now;
         self.window.opened(&suspect);
-        self.in_flight.push_back(suspect);
+        self.in_flight.insert(self.sent, suspect);
         self.sent += 1;
         true
     }

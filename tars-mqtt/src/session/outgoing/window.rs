@@ -1,4 +1,3 @@
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -99,17 +98,18 @@ impl Window {
         self.pings_sent += 1;
     }
 
-    /// Something cannot be sent for want of room: looks whether the broker still goes on.
-    pub(super) fn blocked(
+    /// Something cannot be sent for want of room: looks whether the broker still goes on. `all` are those
+    /// sent on this connection.
+    pub(super) fn blocked<'a>(
         &mut self,
-        all: &VecDeque<InFlight>,
+        mut all: impl Iterator<Item = &'a InFlight>,
         out: &mut impl PacketSink,
         now: Instant,
     ) {
         if self.probe.is_some() {
             return;
         }
-        let Some(oldest) = all.iter().find(|sent| sent.counts()) else { return };
+        let Some(oldest) = all.find(|sent| sent.counts()) else { return };
         let at = oldest.sent_at + IGNORED_AFTER;
         if at <= now {
             self.ping(out);

@@ -20,7 +20,7 @@ pub(crate) fn to_rumqttc(qos: QoS) -> rumqttc::QoS {
     }
 }
 
-fn from_rumqttc(qos: rumqttc::QoS) -> QoS {
+pub(crate) fn from_rumqttc(qos: rumqttc::QoS) -> QoS {
     match qos {
         rumqttc::QoS::AtMostOnce => QoS::AtMostOnce,
         rumqttc::QoS::AtLeastOnce => QoS::AtLeastOnce,

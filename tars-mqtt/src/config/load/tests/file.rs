@@ -1,9 +1,8 @@
 use std::time::Duration;
 
 use super::{Defaults, line, load, loaded, names, only};
-use crate::Config;
 use crate::config::tests::Scratch;
-use crate::config::{ConfigError, Origin};
+use crate::config::{Config, ConfigError, Origin};
 
 const BOTH: &str = "[mqtt]\nurl = 'mqtt://host'\nclient_id = 'svc'\n";
 

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::{Defaults, assemble, line, load, loaded, names, only, os};
+use crate::config::Config;
 use crate::config::tests::Scratch;
 
 #[test]
@@ -122,7 +123,7 @@ fn an_unreadable_boolean_is_an_error_and_not_a_default() {
 #[test]
 fn heartbeat_needs_both_its_switch_and_at_least_a_second() {
     let on = ("MQTT_ENABLE_HEARTBEAT", "true");
-    let every = |config: crate::Config| config.heartbeat_interval().map(|d| d.as_secs_f64());
+    let every = |config: Config| config.heartbeat_interval().map(|d| d.as_secs_f64());
     assert_eq!(every(loaded(&[])), None);
     assert_eq!(every(loaded(&[on])), Some(5.0));
     assert_eq!(every(loaded(&[("MQTT_HEARTBEAT_INTERVAL", "2")])), None);

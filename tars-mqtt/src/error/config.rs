@@ -14,7 +14,7 @@ pub struct ConfigError {
 
 impl ConfigError {
     /// `problems` is not empty.
-    pub(super) fn new(problems: Vec<Problem>) -> Self {
+    pub(crate) fn new(problems: Vec<Problem>) -> Self {
         Self { problems }
     }
 
@@ -47,8 +47,8 @@ pub enum Origin {
     Environment,
     /// The `[mqtt]` table of this TOML file.
     File(PathBuf),
-    /// The program itself: [`Config::new`](super::Config::new), a setter, or
-    /// [`Defaults`](super::Defaults).
+    /// The program itself: [`Config::new`](crate::Config::new), a setter, or
+    /// [`Defaults`](crate::config::Defaults).
     Program,
     /// What applies when nobody says anything.
     Default,
@@ -64,7 +64,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    pub(super) fn new(
+    pub(crate) fn new(
         variable: &'static str,
         value: Option<&str>,
         origin: Origin,

@@ -1,5 +1,11 @@
+//! What can go wrong, in words that say what to do about it.
+
+mod config;
+
 use std::fmt;
 use std::time::Duration;
+
+pub use config::{ConfigError, Origin, Problem};
 
 use crate::log::quoted;
 use tars_mqtt_topic::{PatternError, TopicNameError};
@@ -15,7 +21,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 #[non_exhaustive]
 pub enum Error {
     /// Settings are missing, malformed or contradictory. Lists all of them.
-    Config(crate::config::ConfigError),
+    Config(ConfigError),
     /// A certificate or key cannot be used.
     Tls(String),
     /// The embedded broker could not be started, or failed while it ran.
@@ -220,8 +226,8 @@ impl std::error::Error for Error {
     }
 }
 
-impl From<crate::config::ConfigError> for Error {
-    fn from(problems: crate::config::ConfigError) -> Self {
+impl From<ConfigError> for Error {
+    fn from(problems: ConfigError) -> Self {
         Self::Config(problems)
     }
 }

@@ -1,8 +1,10 @@
+//! What `#[subscribe]` says of a handler, known while the program is compiled.
+
 use std::time::Duration;
 
-use crate::QoS;
 use crate::delivery::Overflow;
-use crate::extract::EventInfo;
+use crate::event::EventInfo;
+use crate::qos::QoS;
 
 /// What the attribute says of a handler.
 #[derive(Clone, Copy, Debug)]
