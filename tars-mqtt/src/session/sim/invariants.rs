@@ -11,6 +11,7 @@ use crate::session::ConnectionState;
 impl World {
     /// Nothing is acknowledged before all who have to are done with it.
     pub(super) fn look_at_acknowledged(&mut self) -> Verdict {
+        self.process.hear_receipts();
         for number in std::mem::take(&mut self.broker.acknowledged) {
             let topic = self.topics.get(&number).copied().unwrap_or_default();
             for (index, handler) in self.process.handlers.iter().enumerate() {

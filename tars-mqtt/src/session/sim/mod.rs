@@ -2,6 +2,7 @@
 //! virtual time. One number decides everything: see `docs/simulation.md`.
 
 mod broker;
+mod deliver;
 mod disk;
 mod footprint;
 mod found;

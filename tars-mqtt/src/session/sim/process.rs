@@ -343,6 +343,12 @@ impl Process {
         }
     }
 
+    pub(super) fn drop_asks(&mut self) {
+        for running in &mut self.running {
+            running.asks = None;
+        }
+    }
+
     pub(super) fn ping(&mut self) {
         let (done, _) = oneshot::channel();
         let packet = rumqttc::Packet::PingReq.into();
@@ -378,14 +384,7 @@ impl Process {
             }
             self.finish_put(put.hold, put.finishes);
         }
-        for published in self.published.iter_mut().filter(|published| published.outcome.is_none()) {
-            match published.receipt.try_recv() {
-                Ok(outcome) => published.outcome = Some(outcome.is_ok()),
-                Err(oneshot::error::TryRecvError::Empty) => continue,
-                Err(oneshot::error::TryRecvError::Closed) => published.outcome = Some(false),
-            }
-            happened = true;
-        }
+        happened |= self.hear_receipts();
         for running in &mut self.running {
             if let Some((asked, _)) = &running.asks {
                 let is_done = self.handlers.iter().enumerate().any(|(at, handler)| {
@@ -425,6 +424,20 @@ impl Process {
                 Err(oneshot::error::TryRecvError::Empty) => {}
                 Err(oneshot::error::TryRecvError::Closed) => self.started = None,
             }
+        }
+        happened
+    }
+
+    /// Looks what has become of what was published. Returns whether something is new.
+    pub(super) fn hear_receipts(&mut self) -> bool {
+        let mut happened = false;
+        for published in self.published.iter_mut().filter(|published| published.outcome.is_none()) {
+            match published.receipt.try_recv() {
+                Ok(outcome) => published.outcome = Some(outcome.is_ok()),
+                Err(oneshot::error::TryRecvError::Empty) => continue,
+                Err(oneshot::error::TryRecvError::Closed) => published.outcome = Some(false),
+            }
+            happened = true;
         }
         happened
     }

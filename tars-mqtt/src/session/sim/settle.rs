@@ -10,6 +10,9 @@ use crate::session::{ConnectionState, Wants};
 /// How long it may take, in the time of the simulation, until everything is handled.
 const LIMIT: Duration = Duration::from_secs(600);
 
+/// How long somebody waits for an answer that cannot come.
+const REQUEST: Duration = Duration::from_secs(30);
+
 type Verdict = Result<(), String>;
 
 impl World {
@@ -85,6 +88,10 @@ impl World {
             }
             if self.elapsed() > begin + LIMIT {
                 break;
+            }
+            if self.broker.lost_session && self.elapsed() > begin + REQUEST {
+                // What was asked went with the session.
+                self.process.drop_asks();
             }
             self.pass_to_timer()?;
         }
