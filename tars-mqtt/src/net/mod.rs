@@ -23,6 +23,8 @@ mod websocket;
 
 pub(crate) use dial::{Dialer, within};
 pub(crate) use error::ConnectError;
+#[cfg(all(fuzzing, feature = "websocket"))]
+pub(crate) use frames::fuzz;
 pub(crate) use stream::Stream;
 #[cfg(feature = "tls")]
 pub(crate) use tls_words::explained_after;
