@@ -14,7 +14,8 @@ mod driver;
 mod error;
 mod event;
 pub mod extract;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
+#[cfg_attr(fuzzing, allow(dead_code, unused_imports, missing_docs))]
 mod fuzz;
 mod handler;
 mod log;
@@ -43,6 +44,9 @@ pub use config::Config;
 pub use error::{BoxError, Error, MissingState, Refusal, Result};
 pub use event::{DeadLetter, Envelope, Event, HealthStatus};
 pub use extract::{Context, Json, State};
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub use fuzz::{Target as __FuzzTarget, targets as __fuzz_targets};
 pub use message::Message;
 pub use qos::QoS;
 pub use reply::Replies;

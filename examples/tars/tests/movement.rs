@@ -127,6 +127,11 @@ async fn a_stop_cuts_in_at_once_and_no_frame_follows_it() {
             let after = format!("c{number}");
             frames.publish("movement/command", slow(&under_way, "bow")).await;
             frames.publish("movement/command", command(&waiting, "laugh")).await;
+            // Refused, which tells that those before it have been taken in.
+            let refused = json!({"id": "r", "command": "bow", "params": {"speed": 9}});
+            let refused = envelope("movement.command", &format!("r{number}"), &refused.to_string());
+            frames.publish("movement/command", refused).await;
+            assert_eq!(status(&mut states, "failed").await["data"]["id"], "r");
             let first = json(&frames.next().await)["data"].clone();
             assert_eq!((&first["id"], &first["seq"]), (&json!(under_way), &json!(0)));
             let mut seen = 0;

@@ -9,8 +9,9 @@ mod environment;
 mod file;
 mod files;
 mod flow;
-#[cfg(all(test, feature = "config-file"))]
-mod fuzz;
+#[cfg(all(any(test, fuzzing), feature = "config-file"))]
+#[cfg_attr(fuzzing, allow(dead_code, unused_imports))]
+pub(crate) mod fuzz;
 mod load;
 mod names;
 mod nearest;

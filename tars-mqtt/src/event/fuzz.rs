@@ -11,7 +11,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::Head;
-use crate::fuzz::{ENVELOPES, fuzz, mutate, once_in, pick};
+use crate::fuzz::{ENVELOPES, Target, fuzz, mutate, once_in, pick, target};
 
 /// Keys and values as they are written.
 type Fields = Vec<(String, String)>;
@@ -61,6 +61,18 @@ fn the_parts_of_an_envelope_are_those_that_serde_json_finds() {
         let payload = envelope(rng);
         check(&payload)
     });
+}
+
+pub(crate) const TARGET: Target = {
+    let check = |payload: &[u8]| {
+        check(payload);
+    };
+    target!("envelopes", envelope, check)
+};
+
+#[test]
+fn corpus_of_envelopes() {
+    TARGET.run();
 }
 
 fn check(payload: &[u8]) -> &'static str {
@@ -150,7 +162,11 @@ fn is_envelope(payload: &[u8], whole: &Value) -> bool {
         && whole["data"].is_object()
 }
 
-const VALUES: [&str; 24] = [
+const VALUES: [&str; 28] = [
+    "01",
+    "-01.5",
+    "1.",
+    "\"a\u{1f}b\"",
     "null",
     "true",
     "1",
@@ -196,12 +212,12 @@ fn envelope(rng: &mut Rng) -> Vec<u8> {
         change(rng, &mut fields);
     }
     if once_in(rng, 3) {
-        let objects = &VALUES[17..];
+        let objects = &VALUES[21..];
         let data = pick(rng, objects);
         fields
             .iter_mut()
             .filter(|(key, _)| key == "\"data\"")
-            .for_each(|(_, v)| *v = data.to_owned());
+            .for_each(|(_, value)| data.clone_into(value));
     }
     let mut payload = written(rng, &fields).into_bytes();
     if once_in(rng, 4) {

@@ -3,7 +3,7 @@
 use fastrand::Rng;
 
 use super::envelope::read_strict;
-use crate::fuzz::{fuzz, mutate, once_in, pick};
+use crate::fuzz::{Target, fuzz, mutate, once_in, pick, target};
 
 /// The same types with and without serde's own refusal.
 macro_rules! types {
@@ -74,36 +74,55 @@ types!(denying, serde(deny_unknown_fields));
 #[test]
 fn unknown_fields_are_refused_as_serde_does_when_told_to() {
     let shares = [("accepted", 20), ("unknown field", 10), ("refused", 5)];
-    fuzz("strict data", 8_000, &shares, |rng| {
-        let mut json = outer(rng, 2).into_bytes();
-        if once_in(rng, 4) {
-            for _ in 0..rng.usize(1..3) {
-                mutate(rng, &mut json, b"{}[]\",:\\ 0e-.u\xff\x00");
-            }
+    fuzz("strict data", 8_000, &shares, |rng| check(&json(rng)));
+}
+
+pub(crate) const TARGET: Target = {
+    let check = |json: &[u8]| {
+        check(json);
+    };
+    target!("strict", json, check)
+};
+
+#[test]
+fn corpus_of_strict_data() {
+    TARGET.run();
+}
+
+fn json(rng: &mut Rng) -> Vec<u8> {
+    let mut json = outer(rng, 2).into_bytes();
+    if once_in(rng, 4) {
+        for _ in 0..rng.usize(1..3) {
+            mutate(rng, &mut json, b"{}[]\",:\\ 0e-.u\xff\x00");
         }
-        let shown = String::from_utf8_lossy(&json);
-        let ours = read_strict::<plain::Outer>(&json, &[]);
-        let theirs: Result<denying::Outer, _> = serde_json::from_slice(&json);
-        match (ours, theirs) {
-            (Ok(ours), Ok(theirs)) => {
-                // The order of a map in memory is its own.
-                let same = |value: serde_json::Result<serde_json::Value>| value.ok();
-                let values = (serde_json::to_value(&ours), serde_json::to_value(&theirs));
-                assert_eq!(same(values.0), same(values.1), "{shown}");
-                "accepted"
-            }
-            (Err(ours), Err(theirs)) => {
-                let ours = ours.to_string();
-                let Some(rest) = ours.strip_prefix("unknown field `") else { return "refused" };
-                let name = rest.split("` at line").next().unwrap_or_default();
-                let expected = format!("unknown field `{name}`, ");
-                let theirs = theirs.to_string();
-                assert!(theirs.starts_with(&expected), "{ours}, {theirs}: {shown}");
-                "unknown field"
-            }
-            (ours, theirs) => panic!("{:?}, {:?}: {shown}", ours.err(), theirs.err()),
+    }
+    json
+}
+
+fn check(json: &[u8]) -> &'static str {
+    let shown = String::from_utf8_lossy(json);
+    let ours = read_strict::<plain::Outer>(json, &[]);
+    let theirs: Result<denying::Outer, _> = serde_json::from_slice(json);
+    match (ours, theirs) {
+        (Ok(ours), Ok(theirs)) => {
+            // The order of a map in memory is its own.
+            let same = |value: serde_json::Result<serde_json::Value>| value.ok();
+            let values = (serde_json::to_value(&ours), serde_json::to_value(&theirs));
+            assert_eq!(same(values.0), same(values.1), "{shown}");
+            "accepted"
         }
-    });
+        (Err(ours), Err(theirs)) => {
+            let ours = ours.to_string();
+            let Some(rest) = ours.strip_prefix("unknown field `") else { return "refused" };
+            // The name may look like what follows it.
+            let name = rest.rsplit_once("` at line").map_or(rest, |(name, _)| name);
+            let expected = format!("unknown field `{name}`, ");
+            let theirs = theirs.to_string();
+            assert!(theirs.starts_with(&expected), "{ours}, {theirs}: {shown}");
+            "unknown field"
+        }
+        (ours, theirs) => panic!("{:?}, {:?}: {shown}", ours.err(), theirs.err()),
+    }
 }
 
 fn object(rng: &mut Rng, mut fields: Vec<String>) -> String {

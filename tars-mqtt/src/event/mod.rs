@@ -3,10 +3,12 @@
 mod contract;
 mod envelope;
 mod finite;
-#[cfg(test)]
-mod fuzz;
-#[cfg(test)]
-mod fuzz_strict;
+#[cfg(any(test, fuzzing))]
+#[cfg_attr(fuzzing, allow(dead_code, unused_imports))]
+pub(crate) mod fuzz;
+#[cfg(any(test, fuzzing))]
+#[cfg_attr(fuzzing, allow(dead_code, unused_imports))]
+pub(crate) mod fuzz_strict;
 mod head;
 mod id;
 mod info;

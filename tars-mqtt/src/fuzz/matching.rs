@@ -1,7 +1,9 @@
+use fastrand::Rng;
 use tars_mqtt_topic as topic;
+use tars_mqtt_topic::Pattern;
 
 use super::reference::{self, filter};
-use super::{fuzz, once_in};
+use super::{Target, fuzz, once_in, target};
 
 #[test]
 fn matching_agrees_with_the_reference() {
@@ -35,6 +37,45 @@ fn covering_and_overlapping_are_what_topics_say() {
             (false, false) => "apart",
         }
     });
+}
+
+/// Two filters that MQTT allows, and one text that is published on, each in a line. Other texts only
+/// must not make anybody panic.
+fn check(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    let mut lines = text.splitn(3, '\n');
+    let mut line = || lines.next().unwrap_or_default();
+    let (left, right, name) = (line(), line(), line());
+    let overlaps = topic::patterns_overlap(left, right);
+    assert_eq!(overlaps, topic::patterns_overlap(right, left), "{left:?} and {right:?}");
+    let covers = topic::covers(left, right);
+    let is_filter = |text: &str| {
+        Pattern::parse(text).is_ok() && !text.contains('{') && text.split('/').count() < 5
+    };
+    if is_filter(left) && topic::check_topic_name(name).is_ok() {
+        let expected = reference::matches(left, name);
+        assert_eq!(topic::matches(left, name), expected, "{left:?} on {name:?}");
+    } else {
+        let _ = topic::matches(left, name);
+    }
+    if is_filter(left) && is_filter(right) {
+        assert_eq!(covers, reference::covers(left, right), "{left:?} over {right:?}");
+        assert_eq!(overlaps, reference::overlap(left, right), "{left:?} and {right:?}");
+    }
+}
+
+pub(crate) const TARGET: Target = {
+    let make = |rng: &mut Rng| {
+        let (left, right) = (filter(rng, 4), filter(rng, 4));
+        let name = reference::topic(rng, &left);
+        format!("{left}\n{right}\n{name}").into_bytes()
+    };
+    target!("topics", make, check)
+};
+
+#[test]
+fn corpus_of_topics() {
+    TARGET.run();
 }
 
 #[test]

@@ -3,6 +3,8 @@
 //! `TARS_MQTT_FUZZ` is the number of inputs for each target, `TARS_MQTT_FUZZ_FROM` that of the first
 //! one: `.ci/fuzz` runs many, and one that fails is run alone by its number.
 
+#[allow(unreachable_pub, reason = "under `--cfg fuzzing` another program uses it")]
+mod corpus;
 mod matching;
 mod patterns;
 mod reference;
@@ -13,6 +15,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use fastrand::Rng;
+
+#[allow(unreachable_pub, reason = "as above")]
+pub use corpus::Target;
+pub(crate) use corpus::target;
 
 /// Real envelopes, one in each line.
 pub(crate) const ENVELOPES: &str = include_str!("envelopes.jsonl");
@@ -91,4 +97,18 @@ pub(crate) fn mutate(rng: &mut Rng, bytes: &mut Vec<u8>, interesting: &[u8]) {
             }
         }
     }
+}
+
+/// The decoders, each with what must hold of it.
+#[cfg(fuzzing)]
+pub fn targets() -> [Target; 7] {
+    [
+        crate::config::fuzz::url::TARGET,
+        crate::event::fuzz::TARGET,
+        crate::event::fuzz_strict::TARGET,
+        crate::net::fuzz::TARGET,
+        crate::wire::v4::fuzz::TARGET,
+        matching::TARGET,
+        patterns::TARGET,
+    ]
 }

@@ -5,27 +5,47 @@ use tars_mqtt_topic::{
     MAX_LEN, MAX_NAME_LEN, Pattern, PatternError, check_topic_name, patterns_overlap,
 };
 
-use super::{fuzz, mutate, once_in, pick, reference};
+use super::{Target, fuzz, mutate, once_in, pick, reference, target};
 
 #[test]
 fn patterns_are_read_as_the_grammar_says() {
-    fuzz("patterns", 40_000, &[("accepted", 30), ("refused", 20)], |rng| {
+    fuzz("patterns", 40_000, &[("accepted", 30), ("refused", 20)], |rng| check_text(&pattern(rng)));
+}
+
+pub(crate) const TARGET: Target = {
+    let make = |rng: &mut Rng| loop {
+        // Those near the limit of length only make what is kept large.
         let text = pattern(rng);
-        match Pattern::parse(&text) {
-            Ok(pattern) => {
-                assert!(is_pattern(&text), "{text:?} is accepted");
-                check(&text, &pattern);
-                "accepted"
-            }
-            Err(error) => {
-                assert!(!is_pattern(&text), "{text:?}: {error}");
-                assert!(!error.to_string().is_empty());
-                let too_long = matches!(error, PatternError::TooLong(_));
-                assert_eq!(too_long, text.len() > MAX_LEN, "{} bytes", text.len());
-                "refused"
-            }
+        if text.len() < 200 {
+            return text.into_bytes();
         }
-    });
+    };
+    let check = |input: &[u8]| {
+        check_text(&String::from_utf8_lossy(input));
+    };
+    target!("patterns", make, check)
+};
+
+#[test]
+fn corpus_of_patterns() {
+    TARGET.run();
+}
+
+fn check_text(text: &str) -> &'static str {
+    match Pattern::parse(text) {
+        Ok(pattern) => {
+            assert!(is_pattern(text), "{text:?} is accepted");
+            check(text, &pattern);
+            "accepted"
+        }
+        Err(error) => {
+            assert!(!is_pattern(text), "{text:?}: {error}");
+            assert!(!error.to_string().is_empty());
+            let too_long = matches!(error, PatternError::TooLong(_));
+            assert_eq!(too_long, text.len() > MAX_LEN, "{} bytes", text.len());
+            "refused"
+        }
+    }
 }
 
 #[test]
@@ -55,7 +75,7 @@ fn check(text: &str, pattern: &Pattern) {
     let again = Pattern::parse(&filter).expect("a filter is a pattern");
     assert_eq!(again.filter(), filter);
     let is_name = !filter.contains(['+', '#']);
-    let is_name = is_name && filter.len() <= MAX_NAME_LEN;
+    let is_name = is_name && filter.len() <= MAX_NAME_LEN && !filter.starts_with("$SYS");
     assert_eq!(check_topic_name(&filter).is_ok(), is_name, "{filter:?}");
 }
 

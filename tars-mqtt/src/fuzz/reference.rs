@@ -34,7 +34,8 @@ pub(super) fn witnesses(left: &str, right: &str) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     let mut longest = vec![String::new()];
     for level in 0..=left.len().max(right.len()) {
-        let mut texts = vec!["~"];
+        // In no filter, so that it is something else everywhere.
+        let mut texts = vec!["\u{1}"];
         let there = [left.get(level), right.get(level)].into_iter().flatten();
         texts.extend(there.filter(|text| !matches!(**text, "+" | "#")));
         texts.dedup();

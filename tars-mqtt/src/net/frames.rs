@@ -310,5 +310,8 @@ impl AsyncWrite for Frames {
     }
 }
 
+#[cfg(any(test, fuzzing))]
+#[cfg_attr(fuzzing, allow(dead_code, unused_imports))]
+pub(crate) mod fuzz;
 #[cfg(test)]
 mod tests;

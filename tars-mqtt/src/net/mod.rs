@@ -23,6 +23,8 @@ mod tls_words;
 mod websocket;
 
 pub(crate) use error::ConnectError;
+#[cfg(all(fuzzing, feature = "websocket"))]
+pub(crate) use frames::fuzz;
 pub(crate) use network::Network;
 pub(crate) use stream::Stream;
 #[cfg(feature = "tls")]

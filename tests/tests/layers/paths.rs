@@ -153,10 +153,17 @@ fn attribute(tokens: &[TokenTree]) -> Option<&Group> {
     }
 }
 
-/// Whether an attribute leaves its item out of everything but tests.
+/// Whether an attribute leaves its item out of everything but tests and fuzzing.
 fn is_for_tests(attribute: &Group) -> bool {
     let text = attribute.stream().to_string().replace(' ', "");
-    text == "cfg(test)" || text.starts_with("cfg(all(test,")
+    let cases = [
+        "cfg(test)",
+        "cfg(all(test,",
+        "cfg(any(test,fuzzing)",
+        "cfg(all(any(test,fuzzing)",
+        "cfg(fuzzing)",
+    ];
+    cases.iter().any(|case| text.starts_with(case)) || text.starts_with("cfg(all(fuzzing,")
 }
 
 /// The file, without its ending, that an attribute names.

@@ -1,7 +1,8 @@
 //! Configurations and broker URLs: what is read is what was written, and no password is shown.
 
+#[cfg(test)]
 mod environment;
-mod url;
+pub(crate) mod url;
 
 use fastrand::Rng;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};

@@ -387,6 +387,11 @@ impl Broker {
         !self.lost_session && self.setup.marks_again && self.exactly_once.contains(&number)
     }
 
+    /// Whether it was given a message more than once.
+    pub(super) fn has_twice(&self, number: u32) -> bool {
+        self.accepted.iter().filter(|accepted| accepted.number == number).nth(1).is_some()
+    }
+
     pub(super) fn describe(&self) -> String {
         format!(
             "{} waiting, {} under way, {} to be read",

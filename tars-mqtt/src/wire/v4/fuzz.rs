@@ -4,7 +4,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use fastrand::Rng;
 
 use super::{Decoder, from_rumqttc, shown};
-use crate::fuzz::{fuzz, mutate, once_in, pick};
+use crate::fuzz::{Target, fuzz, mutate, once_in, pick, target};
 use crate::wire::{Packet, Unreadable};
 
 const LIMIT: usize = 4096;
@@ -75,6 +75,28 @@ fn a_packet_is_what_rumqttc_makes_of_it() {
         let theirs = rumqttc::Packet::read(&mut BytesMut::from(&bytes[..]), LIMIT);
         compare(ours, theirs, &bytes)
     });
+}
+
+/// A limit and where to cut, and what a broker sends.
+fn check(input: &[u8]) {
+    let [limit, piece, bytes @ ..] = input else { return };
+    let limit = LIMITS[usize::from(*limit) % LIMITS.len()];
+    let whole = read([bytes].into_iter(), limit);
+    assert_eq!(read(bytes.chunks(1), limit), whole);
+    assert_eq!(read(bytes.chunks(usize::from(*piece).max(2)), limit), whole);
+    let ours = Decoder::new(LIMIT).decode(&mut BytesMut::from(bytes));
+    let theirs = rumqttc::Packet::read(&mut BytesMut::from(bytes), LIMIT);
+    compare(ours, theirs, bytes);
+}
+
+pub(crate) const TARGET: Target = {
+    let make = |rng: &mut Rng| [vec![rng.u8(..), rng.u8(..)], stream(rng)].concat();
+    target!("packets", make, check)
+};
+
+#[test]
+fn corpus_of_packets() {
+    TARGET.run();
 }
 
 fn compare(

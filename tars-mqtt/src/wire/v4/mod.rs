@@ -2,8 +2,9 @@
 
 mod decode;
 mod encode;
-#[cfg(test)]
-mod fuzz;
+#[cfg(any(test, fuzzing))]
+#[cfg_attr(fuzzing, allow(dead_code, unused_imports))]
+pub(crate) mod fuzz;
 mod shown;
 
 pub(crate) use decode::Decoder;
