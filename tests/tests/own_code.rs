@@ -1,7 +1,6 @@
 //! A handler's own code may panic wherever it is run: that fails its message, and nothing else.
 
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
@@ -13,9 +12,6 @@ use tars_mqtt::prelude::*;
 use tars_mqtt::testing::TestApp;
 use tars_mqtt::{DeadLetter, Error};
 use tests::within;
-use tracing::{Event as LogEvent, Subscriber};
-use tracing_subscriber::layer::{Context as LayerContext, Layer};
-use tracing_subscriber::prelude::*;
 
 #[derive(Debug, Serialize, Deserialize, Event)]
 struct Order {
@@ -188,37 +184,6 @@ async fn what_a_handler_takes_and_returns_may_panic_too() {
         }
     }
     assert_eq!(app.published::<DeadLetter>().len(), 14);
-    app.stop().await.unwrap();
-}
-
-/// A place for the log that panics over some of it.
-struct Picky(Arc<AtomicUsize>);
-
-impl<S: Subscriber> Layer<S> for Picky {
-    fn on_event(&self, event: &LogEvent<'_>, _: LayerContext<'_, S>) {
-        let level = *event.metadata().level();
-        if level == tracing::Level::ERROR && self.0.fetch_add(1, Ordering::SeqCst) == 0 {
-            panic!("the log is full");
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_handler_works_on_although_what_collects_its_log_panics() {
-    let errors = Arc::<AtomicUsize>::default();
-    let collector = tracing_subscriber::registry().with(Picky(errors.clone()));
-    let _guard = tracing::subscriber::set_default(collector);
-    let handled = Arc::<Mutex<Vec<String>>>::default();
-    let app = App::bare(TestApp::config().dedupe(Duration::from_secs(60), 100))
-        .handler::<order>()
-        .state(handled.clone());
-    let app = TestApp::start(app).await.unwrap();
-    within("the one that panics", app.deliver(&Order { wish: "panic".to_owned() })).await;
-    assert!(errors.load(Ordering::SeqCst) >= 2, "it is told that the task began anew");
-    for _ in 0..3 {
-        within("the next", app.deliver(&Order { wish: "well".to_owned() })).await;
-    }
-    assert_eq!(handled.lock().unwrap().len(), 3);
     app.stop().await.unwrap();
 }
 

@@ -173,7 +173,10 @@ async fn a_new_process_begins_with_other_identifiers_where_the_session_was_kept(
             tokio::join!(Client::connect(server.config()), server.connected(true));
         let client = client.unwrap();
         let receipt = send(&client, "exactly", Vec::new(), QoS::ExactlyOnce).await;
+        let released = connection.next().await;
         let publish = connection.publish().await;
+        // What the other process may have left under it.
+        assert!(matches!(released, Some(Packet::PubRel(rel)) if rel.pkid == publish.pkid));
         firsts.push(publish.pkid);
         connection.send(Packet::PubRec(PubRec::new(publish.pkid))).await;
         assert!(matches!(connection.next().await, Some(Packet::PubRel(_))));

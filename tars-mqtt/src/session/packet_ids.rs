@@ -36,6 +36,7 @@ impl PacketIds {
         }
     }
 
+    #[cfg(test)]
     pub(super) fn is_used(&self, id: u16) -> bool {
         self.used.get(usize::from(id)).is_some_and(|used| *used)
     }

@@ -171,6 +171,7 @@ impl Outgoing {
     /// PUBCOMP: the broker has let go of a message. One that it has not received is another than that,
     /// which was under the same identifier.
     pub(super) fn completed(&mut self, id: u16, ids: &mut PacketIds) {
+        self.stale.completed(id);
         let is_released = |sent: &InFlight| sent.id == id && sent.released;
         if self.in_flight.iter().any(is_released)
             && let Some(sent) = self.take(id)

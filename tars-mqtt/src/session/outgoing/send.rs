@@ -22,7 +22,10 @@ impl Outgoing {
         self.window.unblocked();
         self.suspects.end_trial(now);
         self.suspects.look_again();
-        self.stale.release(out, ids, now);
+        if self.stale.has_work() {
+            let ours = self.exactly_once();
+            self.stale.release(out, &ours, now);
+        }
         if !self.send_again(out, ids, now) {
             if !self.waits_for_suspect() {
                 self.suspects.wait_for_room();
@@ -70,6 +73,12 @@ impl Outgoing {
                 self.send_as(id, entry, false, out, now);
             }
         }
+    }
+
+    /// Identifiers of messages at QoS 2 that are under way, or set aside.
+    fn exactly_once(&self) -> Vec<u16> {
+        let all = self.in_flight.iter().chain(self.suspects.all());
+        all.filter(|sent| sent.qos == QoS::ExactlyOnce).map(|sent| sent.id).collect()
     }
 
     /// Whether one more may be under way. What is set aside at QoS 2 may be with the broker, and takes a

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::super::packet_ids::PacketIds;
 use crate::qos::QoS;
 use crate::wire::{MAX_PACKET_ID, Packet, PacketSink};
 
@@ -16,6 +15,9 @@ const ALL: Range<u16> = 1..MAX_PACKET_ID + 1;
 
 /// Identifiers of an earlier process that are released at once.
 const STEP: usize = 4096;
+
+/// Connections on which all are released at the most. A broker that does not answer gains nothing by more.
+const TRIES: u32 = 10;
 
 /// How long the next ones wait where the broker does not answer.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -39,6 +41,8 @@ pub(super) struct Stale {
     /// Whether `done` is to be released on this connection.
     is_due: bool,
     released_at: Option<Instant>,
+    /// Connections that ended before all was answered.
+    tries: u32,
 }
 
 /// What is known of an earlier process.
@@ -50,6 +54,8 @@ enum Earlier {
     Possible,
     /// They are being released, in order.
     Releasing(Range<u16>),
+    /// All have been released; this was the last, which the broker has not answered.
+    Answering(u16),
     Gone,
 }
 
@@ -63,7 +69,13 @@ impl Stale {
         match self.earlier {
             Earlier::Unknown => self.earlier = Earlier::Possible,
             // What was released on the last connection may not have arrived.
-            Earlier::Releasing(_) => self.earlier = Earlier::Releasing(ALL),
+            Earlier::Releasing(_) | Earlier::Answering(_) => {
+                self.earlier = Earlier::Releasing(ALL);
+                self.tries += 1;
+                if self.tries > TRIES {
+                    self.earlier = Earlier::Gone;
+                }
+            }
             Earlier::Possible | Earlier::Gone => {}
         }
         self.is_due = true;
@@ -73,7 +85,7 @@ impl Stale {
     /// known whether there is anything: it has its own identifier, and a place at the broker.
     pub(super) fn limit(&self) -> usize {
         match self.earlier {
-            Earlier::Unknown | Earlier::Gone => usize::MAX,
+            Earlier::Unknown | Earlier::Answering(_) | Earlier::Gone => usize::MAX,
             Earlier::Possible => 1,
             Earlier::Releasing(_) => 0,
         }
@@ -107,10 +119,20 @@ impl Stale {
         self.done.push_back(id);
     }
 
-    /// Releases what is to be released now. More are released when those are answered.
-    pub(super) fn release(&mut self, out: &mut impl PacketSink, ids: &PacketIds, now: Instant) {
+    /// PUBCOMP: the broker has let go of what it had under an identifier, if anything.
+    pub(super) fn completed(&mut self, id: u16) {
+        if let Earlier::Answering(last) = self.earlier
+            && last == id
+        {
+            self.earlier = Earlier::Gone;
+        }
+    }
+
+    /// Releases what is to be released now, but for `ours`, which are under way at QoS 2. More are released
+    /// when those are answered.
+    pub(super) fn release(&mut self, out: &mut impl PacketSink, ours: &[u16], now: Instant) {
         if std::mem::take(&mut self.is_due) {
-            for &id in self.done.iter().filter(|id| !ids.is_used(**id)) {
+            for &id in self.done.iter().filter(|id| !ours.contains(id)) {
                 out.send(Packet::PubRel(id.into()));
             }
         }
@@ -119,13 +141,20 @@ impl Stale {
             self.released_at = None;
             return;
         }
-        for id in rest.take(STEP).filter(|id| !ids.is_used(*id)) {
+        let mut last = MAX_PACKET_ID;
+        for id in rest.take(STEP).filter(|id| !ours.contains(id)) {
             out.send(Packet::PubRel(id.into()));
+            last = id;
         }
         self.released_at = Some(now);
         if rest.start >= rest.end {
-            (self.earlier, self.released_at) = (Earlier::Gone, None);
+            (self.earlier, self.released_at) = (Earlier::Answering(last), None);
         }
+    }
+
+    /// Whether there may be something to release.
+    pub(super) fn has_work(&self) -> bool {
+        self.is_due || matches!(self.earlier, Earlier::Releasing(_))
     }
 
     /// When more are released, if not before.

@@ -210,6 +210,11 @@ impl Suspects {
         self.aside.front()?.entry.as_ref()
     }
 
+    /// Those that are set aside.
+    pub(super) fn all(&self) -> impl Iterator<Item = &InFlight> {
+        self.aside.iter()
+    }
+
     /// How many of them are at QoS 2.
     pub(super) fn at_qos_2(&self) -> usize {
         self.aside.iter().filter(|sent| sent.qos == QoS::ExactlyOnce).count()

@@ -312,8 +312,8 @@ async fn what_an_earlier_process_left_at_qos_2_is_released_once_the_broker_is_se
         assert!(!released.contains(&"b".to_owned()), "others wait until all are released");
         released.extend(bench.written());
     }
-    // "a" waits for PUBCOMP under 2, and 1 is in use by something else.
-    let all = std::iter::once(2).chain(3..=32767).map(|id| format!("PUBREL {id}"));
+    // "a" waits for PUBCOMP under 2, and 1 is in use by something at another QoS.
+    let all = [2, 1].into_iter().chain(3..=32767).map(|id| format!("PUBREL {id}"));
     let expected: Vec<String> = all.chain(["b".into(), "c".into()]).collect();
     assert!(released == expected, "{:?} … {:?}", &released[..3], released.last());
 }
