@@ -343,6 +343,12 @@ impl Process {
         }
     }
 
+    /// Whether a question may be dropped by whom it goes to.
+    pub(super) fn asks_at_qos_0(&self) -> bool {
+        let mut asked = self.handlers.iter().filter(|handler| handler.filter == "b");
+        !asked.any(|handler| handler.qos > QoS::AtMostOnce)
+    }
+
     pub(super) fn drop_asks(&mut self) {
         for running in &mut self.running {
             running.asks = None;

@@ -89,8 +89,9 @@ impl World {
             if self.elapsed() > begin + LIMIT {
                 break;
             }
-            if self.broker.lost_session && self.elapsed() > begin + REQUEST {
-                // What was asked went with the session.
+            let may_be_lost = self.broker.lost_session || self.process.asks_at_qos_0();
+            if may_be_lost && self.elapsed() > begin + REQUEST {
+                // What was asked went with the session, or was dropped by a full queue.
                 self.process.drop_asks();
             }
             self.pass_to_timer()?;
