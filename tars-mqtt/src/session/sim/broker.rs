@@ -247,6 +247,9 @@ impl Broker {
             self.closes = true;
             return Ok(());
         }
+        if self.setup.ignores_bad && message.topic() == "bad" {
+            return Ok(());
+        }
         let number = number(message);
         let qos = message.qos;
         match qos {

@@ -20,10 +20,16 @@ pub(super) struct Footprint {
 }
 
 impl Footprint {
-    pub(super) fn is_empty(&self) -> bool {
-        let Self { own_requests, .. } = self;
-        // Those that were handed over wait for the broker's copy, in bounded number.
-        let bounded = Self { own_requests: (*own_requests).min(1024), ..self.clone() };
+    /// Whether nothing is left but so many messages that the broker ignores.
+    pub(super) fn is_empty(&self, ignored: usize) -> bool {
+        let bounded = Self {
+            // Those that were handed over wait for the broker's copy, in bounded number.
+            own_requests: self.own_requests.min(1024),
+            in_flight: self.in_flight.saturating_sub(ignored),
+            unfinished: self.unfinished.saturating_sub(ignored),
+            ids: self.ids.saturating_sub(ignored),
+            ..self.clone()
+        };
         bounded
             == Self {
                 in_flight: 0,
@@ -58,10 +64,6 @@ impl Session {
             own_requests: self.own_requests.len(),
             waiting_in_targets: self.targets.has_staged(),
         }
-    }
-
-    pub(super) fn is_at_rest(&self) -> bool {
-        self.footprint().is_empty()
     }
 
     /// A number for the state that the session is in, whatever the names, numbers and times in it.

@@ -26,6 +26,7 @@ const PLAIN: Setup = Setup {
     one_for_each: false,
     lowest_ids: true,
     closes_for_bad: false,
+    ignores_bad: false,
     sets_aside: false,
     max_filters: 100,
     socket: 1000,

@@ -453,10 +453,19 @@ impl Process {
         ready(self.wake.woken()).is_some()
     }
 
-    pub(super) fn is_idle(&self) -> bool {
+    /// Messages that the broker will never answer.
+    pub(super) fn ignored(&self) -> usize {
+        let is_bad = |one: &&Published| one.is_bad && one.qos > QoS::AtMostOnce;
+        self.published.iter().filter(is_bad).count()
+    }
+
+    pub(super) fn is_idle(&self, ignores_bad: bool) -> bool {
         self.puts.is_empty()
             && self.running.is_empty()
-            && self.published.iter().all(|published| published.outcome.is_some())
+            && self
+                .published
+                .iter()
+                .all(|published| published.outcome.is_some() || (ignores_bad && published.is_bad))
             && self.streams.iter().all(|stream| stream.granted.is_none())
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::step::{Dialed, Outcome};
+use super::step::{Dialed, Outcome, Step};
 use super::world::World;
 use crate::qos::QoS;
 use crate::session::{ConnectionState, Wants};
@@ -35,6 +35,7 @@ impl World {
         }
         self.everything_was_handled()?;
         self.look_at_footprint()?;
+        self.nothing_is_held()?;
         while !self.process.streams.is_empty() {
             self.process.drop_subscription(0);
         }
@@ -107,9 +108,14 @@ impl World {
 
     fn is_at_rest(&self) -> bool {
         *self.process.state.borrow() == ConnectionState::Connected
-            && self.process.is_idle()
+            && self.process.is_idle(self.setup.ignores_bad)
             && self.broker.is_idle()
-            && self.process.session.is_at_rest()
+            && self.process.session.footprint().is_empty(self.left())
+    }
+
+    /// How many messages stay under way because the broker ignores them.
+    fn left(&self) -> usize {
+        if self.setup.ignores_bad { self.process.ignored() } else { 0 }
     }
 
     /// The shutdown that was asked for ends in time.
@@ -131,6 +137,18 @@ impl World {
             }
         }
         Err(format!("the shutdown does not end in time: {}", self.process.session.footprint()))
+    }
+
+    /// After a message at QoS 2 the broker holds none that nobody would release any more.
+    fn nothing_is_held(&mut self) -> Verdict {
+        self.step(Step::Publish { topic: 0, qos: QoS::ExactlyOnce })?;
+        self.comes_to_rest()?;
+        match self.broker.held.first_key_value() {
+            Some((id, number)) => Err(format!(
+                "message {number} stays with the broker under the identifier {id}, and takes a place"
+            )),
+            None => Ok(()),
+        }
     }
 
     /// Every message that the broker has sent at QoS 1 or 2 was handled to its end.
@@ -161,7 +179,7 @@ impl World {
 
     fn look_at_footprint(&self) -> Verdict {
         let footprint = self.process.session.footprint();
-        if footprint.is_empty() {
+        if footprint.is_empty(self.left()) {
             Ok(())
         } else {
             Err(format!("something is left when all is done: {footprint}"))

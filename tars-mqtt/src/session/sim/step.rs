@@ -109,6 +109,8 @@ pub(super) struct Setup {
     pub(super) marks_again: bool,
     /// Whether it closes the connection for a message on the topic `bad`.
     pub(super) closes_for_bad: bool,
+    /// Whether it takes messages on that topic and never answers.
+    pub(super) ignores_bad: bool,
     /// Whether messages that may be what the broker closes connections for are set aside.
     pub(super) sets_aside: bool,
     /// Filters in a SUBSCRIBE for which it closes the connection if there are more.
@@ -137,9 +139,14 @@ pub(super) const OUT: [&str; 4] = ["out/1", "out/2", "b", "bad"];
 impl Setup {
     pub(super) fn random(rng: &mut Rng) -> Self {
         let one_of = |rng: &mut Rng, all: &[usize]| all[rng.usize(..all.len())];
-        let closes_for_bad = rng.u8(..6) == 0;
+        let (closes_for_bad, ignores_bad) = match rng.u8(..12) {
+            0 | 1 => (true, false),
+            2 => (false, true),
+            _ => (false, false),
+        };
         Self {
             closes_for_bad,
+            ignores_bad,
             sets_aside: closes_for_bad || rng.bool(),
             window: one_of(rng, &[1, 2, 3, 8, 256]),
             window_qos2: one_of(rng, &[1, 1, 1, 2, 5]),
@@ -179,7 +186,9 @@ fn step(rng: &mut Rng) -> Step {
             let passes = [1, 5, 19, 21, 100, 250, 1_000, 2_500, 11_000, 60_000];
             Step::Pass(passes[rng.usize(..passes.len())])
         }
-        10..16 => Step::PassToTimeout,
+        10..14 => Step::PassToTimeout,
+        14 => Step::Stores,
+        15 => Step::RollsBack,
         16..34 => Step::Dial(match rng.u8(..12) {
             0 => Dialed::Unreachable,
             1 => Dialed::Unanswered,
