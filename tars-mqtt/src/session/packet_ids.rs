@@ -6,19 +6,24 @@ use crate::wire::MAX_PACKET_ID;
 pub(super) struct PacketIds {
     used: Vec<bool>,
     last: u16,
+    highest: u16,
 }
 
 impl Default for PacketIds {
     fn default() -> Self {
-        Self { used: vec![false; usize::from(MAX_PACKET_ID) + 1], last: 0 }
+        Self::up_to(MAX_PACKET_ID)
     }
 }
 
 impl PacketIds {
+    pub(super) fn up_to(highest: u16) -> Self {
+        Self { used: vec![false; usize::from(highest) + 1], last: 0, highest }
+    }
+
     /// An identifier that nothing else uses, the next one after the last.
     pub(super) fn take(&mut self) -> Option<u16> {
-        for _ in 0..MAX_PACKET_ID {
-            self.last = if self.last >= MAX_PACKET_ID { 1 } else { self.last + 1 };
+        for _ in 0..self.highest {
+            self.last = if self.last >= self.highest { 1 } else { self.last + 1 };
             let used = &mut self.used[usize::from(self.last)];
             if !*used {
                 *used = true;
@@ -32,7 +37,7 @@ impl PacketIds {
     /// likeliest to be in use where nobody knows which are.
     pub(super) fn begin_anywhere(&mut self) {
         if self.last == 0 {
-            self.last = fastrand::u16(1..=MAX_PACKET_ID);
+            self.last = fastrand::u16(1..=self.highest);
         }
     }
 

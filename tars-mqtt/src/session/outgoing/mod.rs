@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::delivery::Entry;
 use crate::error::{Error, Result};
 use crate::qos::QoS;
-use crate::wire::PacketSink;
+use crate::wire::{MAX_PACKET_ID, PacketSink};
 
 /// Messages that were given up and never answered, from which on the connection is made anew: each keeps
 /// its identifier until then, and there are not many more.
@@ -82,7 +82,7 @@ impl Outgoing {
             health: None,
             heartbeat: None,
             suspects: Suspects::new(config.publish_attempts()),
-            stale: Stale::default(),
+            stale: Stale::new(MAX_PACKET_ID),
         }
     }
 
@@ -312,6 +312,12 @@ impl Outgoing {
         let is_message = |sent: &&InFlight| sent.entry.is_some() && !sent.is_status;
         let in_flight = self.in_flight.iter().filter(is_message).count();
         self.next.len() + in_flight + self.suspects.len()
+    }
+
+    /// Uses identifiers up to this one only.
+    #[cfg(test)]
+    pub(super) fn limit_ids(&mut self, highest: u16) {
+        self.stale = Stale::new(highest);
     }
 
     #[cfg(test)]

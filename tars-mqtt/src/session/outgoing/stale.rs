@@ -5,13 +5,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::qos::QoS;
-use crate::wire::{MAX_PACKET_ID, Packet, PacketSink};
+use crate::wire::{Packet, PacketSink};
 
 /// Messages at QoS 2 that are remembered after their end.
 const REMEMBERED: usize = 1024;
-
-/// Identifiers that an earlier process may have used.
-const ALL: Range<u16> = 1..MAX_PACKET_ID + 1;
 
 /// Identifiers of an earlier process that are released at once.
 const STEP: usize = 4096;
@@ -34,8 +31,10 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// are not in use. That happens when the broker has shown with its first PUBREC that it knows QoS 2,
 /// for others may take a PUBREL for an error. Only the identifier of that first message is released
 /// before it, or the broker would take it for the one that it holds.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Stale {
+    /// Identifiers that an earlier process may have used.
+    all: Range<u16>,
     done: VecDeque<u16>,
     earlier: Earlier,
     /// Whether `done` is to be released on this connection.
@@ -60,6 +59,18 @@ enum Earlier {
 }
 
 impl Stale {
+    /// For a session that uses identifiers up to this one.
+    pub(super) fn new(highest: u16) -> Self {
+        Self {
+            all: 1..highest + 1,
+            done: VecDeque::new(),
+            earlier: Earlier::default(),
+            is_due: false,
+            released_at: None,
+            tries: 0,
+        }
+    }
+
     /// A connection begins, to a broker that has kept the session or not.
     pub(super) fn connected(&mut self, session_present: bool) {
         if !session_present {
@@ -70,7 +81,7 @@ impl Stale {
             Earlier::Unknown => self.earlier = Earlier::Possible,
             // What was released on the last connection may not have arrived.
             Earlier::Releasing(_) | Earlier::Answering(_) => {
-                self.earlier = Earlier::Releasing(ALL);
+                self.earlier = Earlier::Releasing(self.all.clone());
                 self.tries += 1;
                 if self.tries > TRIES {
                     self.earlier = Earlier::Gone;
@@ -100,7 +111,7 @@ impl Stale {
     /// The broker has answered a message at QoS 2 with PUBREC.
     pub(super) fn received(&mut self) {
         if let Earlier::Possible = self.earlier {
-            self.earlier = Earlier::Releasing(ALL);
+            self.earlier = Earlier::Releasing(self.all.clone());
         }
     }
 
@@ -141,7 +152,7 @@ impl Stale {
             self.released_at = None;
             return;
         }
-        let mut last = MAX_PACKET_ID;
+        let mut last = self.all.end;
         for id in rest.take(STEP).filter(|id| !ours.contains(id)) {
             out.send(Packet::PubRel(id.into()));
             last = id;

@@ -262,6 +262,10 @@ impl Broker {
             QoS::ExactlyOnce => {
                 self.uses(id)?;
                 match self.held.insert(id, number) {
+                    // The release that went before it was lost with its connection: docs/simulation.md.
+                    Some(known) if known != number && self.foreign.remove(&id) => {
+                        self.accept(Accepted { number, qos }, message);
+                    }
                     Some(known) if known != number => {
                         return Err(format!(
                             "message {number} goes out under the identifier {id}, under which the \

@@ -4,6 +4,7 @@ use std::fmt;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use super::super::Session;
+use super::super::packet_ids::PacketIds;
 
 /// What is left in a session of what comes and goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,6 +82,12 @@ impl Session {
         self.subscriptions.sketch().hash(&mut hasher);
         self.inbox.sketch().hash(&mut hasher);
         hasher.finish()
+    }
+
+    /// Uses identifiers up to this one only, so that they come round, and that there are fewer to release.
+    pub(super) fn limit_ids(&mut self, highest: u16) {
+        self.ids = PacketIds::up_to(highest);
+        self.outgoing.limit_ids(highest);
     }
 
     pub(super) fn uses(&self, id: u16) -> bool {

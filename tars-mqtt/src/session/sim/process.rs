@@ -117,6 +117,7 @@ impl Process {
             health: health.clone(),
         };
         let mut session = Session::new(config, ports, now);
+        session.limit_ids(255);
         let mut handlers = Vec::new();
         let mut plans = Vec::new();
         for (index, (filter, qos)) in HANDLERS.into_iter().enumerate() {
