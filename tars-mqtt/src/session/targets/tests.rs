@@ -270,7 +270,7 @@ fn a_handler_that_takes_few_of_its_full_queue_is_waited_for_once_and_then_loses_
     assert_eq!(bench.flood("a", 5 * CAPACITY), 5 * CAPACITY);
     bench.targets.flush(bench.now);
     assert_eq!(taker.queue.load(), CAPACITY);
-    assert_eq!(taker.queue.dropped() as usize, 5 * CAPACITY - (PROGRESS - 1));
+    assert_eq!(taker.queue.dropped(), (5 * CAPACITY - (PROGRESS - 1)) as u64);
 }
 
 #[test]

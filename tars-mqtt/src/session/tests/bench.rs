@@ -46,6 +46,11 @@ pub(super) fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
+/// As long as that without being so.
+pub(super) fn just_before(time: Duration) -> Duration {
+    time.saturating_sub(millis(1))
+}
+
 impl Bench {
     /// With a handler for each of these filters.
     pub(super) fn new(config: Config, filters: &[(&str, QoS)]) -> Self {
@@ -229,13 +234,13 @@ impl Bench {
 
     /// A handler handles all that waits for it. Returns the payloads.
     pub(super) fn handle(&self, handler: usize) -> Vec<String> {
-        let mut handled = Vec::new();
+        let mut payloads = Vec::new();
         while let Some((message, hold)) = self.take(handler) {
-            handled.push(String::from_utf8_lossy(&message.payload).into_owned());
+            payloads.push(String::from_utf8_lossy(&message.payload).into_owned());
             hold.into_iter().for_each(Hold::release);
             self.handlers[handler].done();
         }
-        handled
+        payloads
     }
 
     /// Publishes a message, for which there is room.

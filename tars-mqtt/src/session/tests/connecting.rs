@@ -1,6 +1,6 @@
 //! From one connection to the next.
 
-use super::bench::{Bench, config, millis, seconds};
+use super::bench::{Bench, config, just_before, millis, seconds};
 use crate::error::Error;
 use crate::qos::QoS;
 use crate::session::{ConnectionState, Wants};
@@ -11,7 +11,7 @@ const BOTH: [(&str, QoS); 2] = [("one", QoS::AtLeastOnce), ("two/#", QoS::AtLeas
 fn a_subscription_that_is_not_answered_makes_the_connection_anew() {
     let mut bench = Bench::new(config(), &BOTH);
     assert_eq!(bench.connect(false), ["SUBSCRIBE one two/#"]);
-    assert!(bench.pass(seconds(10) - millis(1)).is_empty());
+    assert!(bench.pass(just_before(seconds(10))).is_empty());
     assert_eq!(bench.session.wants(), Wants::Serve);
     assert!(bench.pass(millis(1)).is_empty());
     assert_eq!(bench.session.wants(), Wants::Pause);
@@ -31,7 +31,7 @@ fn a_filter_that_is_not_given_up_in_time_makes_the_connection_anew() {
     drop(stream);
     bench.session.command(bench.now, crate::session::Command::Unsubscribe { stream: 0 });
     assert_eq!(bench.turn(), ["UNSUBSCRIBE stream"]);
-    bench.pass(seconds(10) - millis(1));
+    bench.pass(just_before(seconds(10)));
     assert_eq!(bench.session.wants(), Wants::Serve);
     bench.pass(millis(1));
     assert_eq!(bench.session.wants(), Wants::Pause);
@@ -77,7 +77,7 @@ fn a_filter_for_which_the_broker_closes_connections_is_an_error_at_start_once_on
         bench.wait_to_dial();
     }
     assert!(bench.connect(false).is_empty());
-    bench.pass(seconds(2) - millis(1));
+    bench.pass(just_before(seconds(2)));
     assert!(bench.started.try_recv().is_err(), "the connection may break without it");
     bench.pass(millis(1));
     let outcome = bench.started.try_recv();
@@ -108,7 +108,7 @@ fn a_broker_that_closes_every_connection_is_asked_ever_more_seldom() {
     // on average.
     assert!(total > seconds(60), "{total:?}");
     bench.connect(false);
-    bench.pass(seconds(10) - millis(1));
+    bench.pass(just_before(seconds(10)));
     bench.lose();
     bench.wait_to_dial();
     bench.connect(false);
@@ -121,7 +121,7 @@ fn a_broker_that_closes_every_connection_is_asked_ever_more_seldom() {
 fn a_link_that_has_died_in_silence_is_noticed_and_made_anew() {
     let mut bench = Bench::connected(config().heartbeat(Some(seconds(1))), &[]);
     // Heartbeats and a ping are taken, and nothing is said.
-    let written = bench.pass(seconds(3) - millis(1));
+    let written = bench.pass(just_before(seconds(3)));
     assert_eq!(written, ["PINGREQ", "heartbeat", "heartbeat"]);
     assert_eq!(bench.session.wants(), Wants::Serve);
     bench.pass(millis(1));

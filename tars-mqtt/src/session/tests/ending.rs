@@ -1,6 +1,6 @@
 //! The end of a service.
 
-use super::bench::{Bench, config, millis, seconds};
+use super::bench::{Bench, config, just_before, millis, seconds};
 use crate::error::Error;
 use crate::qos::QoS;
 use crate::session::Wants;
@@ -12,7 +12,7 @@ fn without_a_broker_what_was_accepted_is_waited_for_within_the_timeout() {
     bench.lose();
     let mut receipt = bench.publish("x", QoS::AtLeastOnce, None);
     let mut ended = bench.shut_down(limit);
-    bench.pass(limit - millis(1));
+    bench.pass(just_before(limit));
     assert_ne!(bench.session.wants(), Wants::Stop);
     assert!(ended.try_recv().is_err() && receipt.try_recv().is_err());
     bench.pass(millis(1));
