@@ -290,6 +290,20 @@ fn a_handler_that_keeps_up_is_waited_for_again_and_loses_nothing() {
 }
 
 #[test]
+fn a_handler_has_to_keep_up_as_long_as_it_is_waited_for() {
+    let mut bench = Bench::new();
+    let taker = bench.handler("a");
+    bench.flood("a", CAPACITY + 1);
+    taker.handle(PROGRESS);
+    bench.pass(1);
+    assert!(bench.targets.congested(bench.now));
+    taker.handle(PROGRESS / 2 - 1);
+    bench.pass(1);
+    assert!(!bench.targets.congested(bench.now), "what it did before does not count");
+    assert!(bench.targets.patience_ends().is_none() && taker.queue.load() > CAPACITY / 2);
+}
+
+#[test]
 fn a_handler_whose_thread_has_not_run_at_all_is_waited_for_five_times_as_long() {
     let mut bench = Bench::new();
     let taker = bench.handler("a");
@@ -357,8 +371,13 @@ fn a_target_that_is_removed_while_its_queue_is_full_ends_the_wait_for_it() {
     assert_eq!(bench.targets.remove(one.id, bench.now).as_deref(), Some("one"));
     assert!(bench.targets.congested(bench.now), "the other one is full too");
     assert_eq!(bench.targets.remove(two.id, bench.now).as_deref(), Some("two"));
-    assert!(!bench.targets.congested(bench.now));
     assert_eq!(bench.targets.patience_ends(), None);
+    // The next one in its place is not waited for, whatever it has.
+    assert_eq!(bench.handler("three").id, two.id);
+    for _ in 0..CAPACITY {
+        bench.come("three", QoS::AtLeastOnce);
+    }
+    assert!(!bench.targets.congested(bench.now));
 }
 
 #[test]
