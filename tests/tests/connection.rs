@@ -1,6 +1,6 @@
 //! What is promised about the connection: never deaf, never falsely healthy.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use rumqttc::{ConnAck, ConnectReturnCode, Packet, PubAck, SubAck, SubscribeReasonCode};
@@ -35,22 +35,6 @@ async fn filters(connection: &mut Connection) -> Vec<String> {
 async fn cut_short() {}
 
 #[tokio::test(flavor = "multi_thread")]
-async fn connections_that_break_before_anything_is_granted_keep_no_service_from_starting() {
-    let server = ScriptedServer::start().await;
-    let starting = tokio::spawn(App::bare(server.config()).handler::<cut_short>().start());
-    for _ in 0..6 {
-        let mut connection = server.connected(false).await;
-        // On some the filter is left out, to see whether it is what they break for.
-        let _ = tokio::time::timeout(Duration::from_millis(200), connection.next()).await;
-    }
-    let mut connection = server.connected(false).await;
-    connection.subscribe().await;
-    let service = within("the start", starting).await.unwrap().unwrap();
-    drop(connection);
-    drop(service);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn filters_are_sent_again_only_when_the_broker_has_lost_the_session() {
     let server = ScriptedServer::start().await;
     let config = server.config().health(true);
@@ -81,23 +65,6 @@ async fn event(connection: &mut Connection) -> String {
     let ack = rumqttc::PubAck::new(publish.pkid);
     connection.send(Packet::PubAck(ack)).await;
     json(&publish)["data"]["event"].as_str().unwrap().to_owned()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_called_healthy_before_every_subscription_is_acknowledged() {
-    let server = ScriptedServer::start().await;
-    let config = server.config().health(true).heartbeat(Some(Duration::from_secs(1)));
-    let starting = tokio::spawn(app(config).start());
-    let mut connection = server.connected(false).await;
-    let Some(Packet::Subscribe(subscribe)) = connection.next().await else { panic!() };
-    // Longer than the interval of the heartbeat, which must not come.
-    let early = tokio::time::timeout(Duration::from_millis(1500), connection.next()).await;
-    assert!(matches!(early, Err(_) | Ok(Some(Packet::PingReq))), "{early:?}");
-    assert!(!starting.is_finished());
-    let granted =
-        subscribe.filters.iter().map(|_| SubscribeReasonCode::Success(rumqttc::QoS::AtLeastOnce));
-    connection.send(Packet::SubAck(SubAck::new(subscribe.pkid, granted.collect()))).await;
-    drop(within("the start", starting).await.unwrap().unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -186,27 +153,6 @@ async fn a_server_that_is_busy_or_talks_nonsense_is_tried_again() {
     drop(connection);
     let _connection = server.connected(false).await;
     within("the connection", starting).await.unwrap().unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_link_that_has_died_in_silence_is_noticed_and_made_anew() {
-    let server = ScriptedServer::start().await;
-    let config = server.config().heartbeat(Some(Duration::from_secs(1)));
-    let (client, mut connection) = tokio::join!(Client::connect(config), server.connected(false));
-    let client = client.unwrap();
-    // Heartbeats and a ping are taken, and nothing is said.
-    let silence = Instant::now();
-    while connection.next().await.is_some() {}
-    let noticed = silence.elapsed();
-    assert!(
-        noticed >= Duration::from_millis(2500) && noticed < Duration::from_secs(20),
-        "{noticed:?}"
-    );
-    let _connection = server.connected(true).await;
-    let mut state = client.state();
-    within("the connection", state.wait_for(|state| *state == ConnectionState::Connected))
-        .await
-        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -320,17 +266,4 @@ async fn after_an_outage_every_one_of_many_filters_is_subscribed_again() {
         client.shutdown().await.unwrap();
     })
     .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_subscription_that_is_not_answered_makes_the_connection_anew() {
-    let server = ScriptedServer::start().await;
-    let starting = tokio::spawn(app(server.config()).start());
-    let mut connection = server.connected(false).await;
-    assert!(matches!(connection.next().await, Some(Packet::Subscribe(_))));
-    let since = Instant::now();
-    let mut again = server.connected(false).await;
-    assert!(since.elapsed() >= Duration::from_secs(9), "{:?}", since.elapsed());
-    again.subscribe().await;
-    drop(within("the start", starting).await.unwrap().unwrap());
 }

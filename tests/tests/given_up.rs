@@ -134,27 +134,6 @@ async fn a_request_whose_answers_the_broker_does_not_let_be_heard_holds_up_no_ot
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_subscription_that_nobody_reads_lets_others_go_on_after_a_while() {
-    on_each_broker(|broker| async move {
-        let service = App::bare(broker.config("idle")).handler::<other>().start().await.unwrap();
-        let client = service.client();
-        let idle = client.subscribe::<Answer>("answer").await.unwrap();
-        let mut spy = Spy::on(broker.port(), &["other"]).await;
-        for number in 0..300 {
-            let message = envelope("answer", "1", &format!(r#"{{"number":{number}}}"#));
-            spy.publish("answer", message).await;
-            spy.publish(&format!("other/{number}"), "").await;
-        }
-        for number in 0..300 {
-            assert_eq!(json(&spy.next().await)["data"]["number"], number);
-        }
-        drop(idle);
-        service.stop().await.unwrap();
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_subscription_that_acknowledges_on_receipt_holds_up_nobody() {
     let server = ScriptedServer::start().await;
     let (client, mut connection) = connect(&server).await;

@@ -1,13 +1,11 @@
-//! What has to be guessed of a broker, and is taken back when it was wrong: whether it sends copies,
-//! what it retains, and whether it is the one that it was.
+//! What has to be guessed of a broker, and is taken back when it was wrong: what it retains, and whether it is the one that it was.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use rumqttc::{Packet, PubRec, PubRel, Publish};
 use tars_mqtt::prelude::*;
-use tests::{Connection, ScriptedServer, Spy, envelope, eventually, on_each_broker, within};
+use tests::{Connection, ScriptedServer, Spy, envelope, on_each_broker, within};
 use tokio::sync::Semaphore;
 
 /// Counts what two handlers hear, by their names.
@@ -24,78 +22,10 @@ impl Heard {
     }
 }
 
-#[subscribe("btn/{n}")]
-async fn by_button(n: String, payload: String, State(heard): State<Heard>) {
-    let _ = n;
-    heard.note("button", payload);
-}
-
-#[subscribe("+/kitchen")]
-async fn by_room(payload: String, State(heard): State<Heard>) {
-    heard.note("room", payload);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn equal_messages_with_pauses_are_each_handled_by_both_of_overlapping_handlers() {
-    on_each_broker(|broker| async move {
-        for pause in [Duration::from_millis(120), Duration::from_millis(1_500)] {
-            let heard = Heard::default();
-            let app = App::bare(broker.config("overlap"))
-                .handler::<by_button>()
-                .handler::<by_room>()
-                .state(heard.clone());
-            let service = app.start().await.unwrap();
-            let spy = Spy::on(broker.port(), &[]).await;
-            let presses = if pause < Duration::from_secs(1) { 20 } else { 4 };
-            for _ in 0..presses {
-                spy.publish("btn/kitchen", "PRESS").await;
-                tokio::time::sleep(pause).await;
-            }
-            eventually("each is heard", || {
-                heard.count("button") >= presses && heard.count("room") >= presses
-            })
-            .await;
-            service.stop().await.unwrap();
-            assert_eq!((heard.count("button"), heard.count("room")), (presses, presses));
-        }
-    })
-    .await;
-}
-
 #[derive(Clone)]
 struct Door {
     begun: Arc<AtomicU32>,
     open: Arc<Semaphore>,
-}
-
-#[subscribe("door/{n}", qos = 1)]
-async fn at_least_once(n: String, State(door): State<Door>) {
-    let _ = n;
-    door.begun.fetch_add(1, Ordering::SeqCst);
-    door.open.acquire().await.unwrap().forget();
-}
-
-#[subscribe("+/front", qos = 0)]
-async fn at_most_once() {}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_copy_at_qos_1_is_acknowledged_when_the_handler_of_the_first_is_done() {
-    let server = ScriptedServer::start().await;
-    let door = Door { begun: Arc::default(), open: Arc::new(Semaphore::new(0)) };
-    let app = App::bare(server.config())
-        .handler::<at_least_once>()
-        .handler::<at_most_once>()
-        .state(door.clone());
-    let (_service, mut connection) = server.start_service(app).await;
-    let at_most_once = Publish::new("door/front", rumqttc::QoS::AtMostOnce, "x");
-    connection.send(Packet::Publish(at_most_once)).await;
-    connection.deliver("door/front", "x", 7, false).await;
-    eventually("the handler runs", || door.begun.load(Ordering::SeqCst) == 1).await;
-    let early = tokio::time::timeout(Duration::from_millis(300), connection.next()).await;
-    assert!(early.is_err(), "{early:?}");
-    door.open.add_permits(10);
-    assert_eq!(connection.puback().await, 7);
-    assert_eq!(door.begun.load(Ordering::SeqCst), 1, "it is a copy");
 }
 
 #[derive(Debug, serde::Serialize, serde::Deserialize, Event)]

@@ -1,13 +1,11 @@
 //! Messages that are large beside the link, the limits and the memory.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rumqttc::{Packet, Publish};
 use serde::{Deserialize, Serialize};
 use tars_mqtt::prelude::*;
-use tests::{Mosquitto, Relay, ScriptedServer, Spy, eventually, unique_id, within};
+use tests::{Mosquitto, Relay, ScriptedServer, Spy, unique_id, within};
 
 #[derive(Debug, Serialize, Deserialize, Event)]
 struct Size {
@@ -41,50 +39,6 @@ async fn messages_that_are_large_together_are_all_answered() {
     }
     service.stop().await.unwrap();
     client.shutdown().await.unwrap();
-}
-
-#[derive(Clone, Default)]
-struct Handled(Arc<AtomicUsize>);
-
-#[subscribe("large", concurrency = 8)]
-async fn slowly(payload: Bytes, State(handled): State<Handled>) {
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    let _ = payload;
-    handled.0.fetch_add(1, Ordering::SeqCst);
-}
-
-/// More than is kept at the same time: the rest is taken on further connections.
-#[tokio::test(flavor = "multi_thread")]
-async fn what_there_is_no_room_for_is_left_to_the_broker_and_comes_later() {
-    let server = ScriptedServer::start().await;
-    let handled = Handled::default();
-    let config = server.config().max_packet_size(64 << 20);
-    let app = App::bare(config).handler::<slowly>().state(handled.clone());
-    let (_service, mut connection) = server.start_service(app).await;
-    let payload = vec![7_u8; 16 << 20];
-    let mut left: Vec<u16> = (1..=20).collect();
-    let mut connections = 1;
-    loop {
-        for id in &left {
-            let mut publish = Publish::new("large", rumqttc::QoS::AtLeastOnce, payload.clone());
-            (publish.pkid, publish.dup) = (*id, connections > 1);
-            connection.send(Packet::Publish(publish)).await;
-        }
-        while let Some(packet) = connection.next().await {
-            let Packet::PubAck(ack) = packet else { panic!("{packet:?}") };
-            assert_eq!(left.remove(0), ack.pkid, "in order");
-            if left.is_empty() {
-                break;
-            }
-        }
-        if left.is_empty() {
-            break;
-        }
-        connection = server.connected(true).await;
-        connections += 1;
-    }
-    assert!(connections > 1, "there was room for all");
-    eventually("all are handled", || handled.0.load(Ordering::SeqCst) >= 20).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

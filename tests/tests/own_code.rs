@@ -1,7 +1,7 @@
 //! A handler's own code may panic wherever it is run: that fails its message, and nothing else.
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -197,13 +197,18 @@ async fn a_panic_in_on_ready_is_its_error() {
     assert!(error.to_string().contains("it panicked: not ready"), "{error}");
 }
 
+/// Tells a handler, which blocks its thread for that, that a message has been seen.
+#[derive(Clone)]
+struct Seen(Arc<Mutex<mpsc::Receiver<()>>>);
+
 #[subscribe("block/{how}")]
-async fn blocks(how: String, client: Client) {
+async fn blocks(how: String, client: Client, State(seen): State<Seen>) {
     let message = client.message("said/before");
     match how.as_str() {
-        "and sleeps" => {
+        "until it was seen" => {
             message.send().await.unwrap();
-            std::thread::sleep(Duration::from_secs(5));
+            // Until the test has it, or has failed.
+            let _ = seen.0.lock().unwrap().recv_timeout(2 * tests::LIMIT);
         }
         "for its receipt" => tokio::task::block_in_place(|| {
             let runtime = tokio::runtime::Handle::current();
@@ -220,15 +225,16 @@ async fn blocks(how: String, client: Client) {
 async fn what_a_handler_publishes_before_it_blocks_its_thread_goes_out_at_once() {
     tests::on_each_broker(|broker| async move {
         let config = broker.config("blocks").shutdown_timeout(Duration::from_millis(100));
-        let service = App::bare(config).handler::<blocks>().start().await.unwrap();
+        let (sees, seen) = mpsc::channel();
+        let app = App::bare(config).handler::<blocks>().state(Seen(Arc::new(Mutex::new(seen))));
+        let service = app.start().await.unwrap();
         let mut spy = tests::Spy::on(broker.port(), &["said/#"]).await;
-        let begun = std::time::Instant::now();
         spy.publish("block/for its receipt", "").await;
         spy.next_on("said/before").await;
         spy.next_on("said/after").await;
-        spy.publish("block/and sleeps", "").await;
+        spy.publish("block/until it was seen", "").await;
         spy.next_on("said/before").await;
-        assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+        sees.send(()).unwrap();
         drop(service);
     })
     .await;

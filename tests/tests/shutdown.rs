@@ -147,24 +147,6 @@ async fn without_a_broker_and_with_nothing_to_send_the_end_is_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_broker_what_was_accepted_is_waited_for_within_the_timeout() {
-    let server = ScriptedServer::start().await;
-    let begun = Begun::default();
-    let config = server.config().shutdown_timeout(Duration::from_secs(1));
-    let (service, connection) = start(&server, config, &begun).await;
-    let client = service.client();
-    drop((connection, server));
-    let mut state = client.state();
-    within("the loss", state.wait_for(|state| *state != ConnectionState::Connected)).await.unwrap();
-    let receipt = client.publish(&Done { what: "x".to_owned() }).await.unwrap();
-    let since = Instant::now();
-    assert!(within("the end", service.stop()).await.is_err());
-    let taken = since.elapsed();
-    assert!(taken > Duration::from_millis(700) && taken < Duration::from_secs(4), "{taken:?}");
-    assert!(receipt.delivered().await.is_err());
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_is_only_dropped_says_goodbye_too() {
     let server = ScriptedServer::start().await;
     let begun = Begun::default();

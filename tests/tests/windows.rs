@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use rumqttc::{Packet, PubAck, PubComp, PubRec, SubAck, Subscribe, SubscribeReasonCode};
+use rumqttc::{Packet, SubAck, Subscribe, SubscribeReasonCode};
 use tars_mqtt::prelude::*;
 use tars_mqtt::{ConnectionState, Error, HealthStatus, Receipt};
 use tests::{
@@ -57,38 +57,6 @@ async fn messages_at_qos_2_arrive_once_however_few_the_broker_takes_at_once() {
         }
         client.shutdown().await.unwrap();
         assert!(spy.rest().is_empty());
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_a_broker_never_acknowledges_lets_others_out() {
-    for limit in [None, Some(Duration::from_secs(1))] {
-        let server = ScriptedServer::start().await;
-        let config = server.config().publish_timeout(limit);
-        let (client, mut connection) = connect(config, &server).await;
-        let mut ignored = Vec::new();
-        for _ in 0..256 {
-            ignored.push(send(&client, "ignored", Vec::new(), QoS::AtLeastOnce).await);
-        }
-        if limit.is_some() {
-            for receipt in ignored {
-                let outcome = within("the end of a message", receipt.delivered()).await;
-                assert!(matches!(outcome, Err(Error::Timeout(_))), "{outcome:?}");
-            }
-        }
-        let other = send(&client, "other", Vec::new(), QoS::AtLeastOnce).await;
-        loop {
-            match connection.next().await {
-                Some(Packet::Publish(publish)) if publish.topic == "other" => {
-                    connection.send(Packet::PubAck(PubAck::new(publish.pkid))).await;
-                    break;
-                }
-                Some(Packet::PingReq) => connection.send(Packet::PingResp).await,
-                Some(Packet::Publish(_)) => {}
-                packet => panic!("{packet:?}"),
-            }
-        }
-        within("PUBACK", other.delivered()).await.unwrap();
     }
 }
 
@@ -165,30 +133,6 @@ async fn grant(connection: &mut Connection, subscribe: &Subscribe) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_process_begins_with_other_identifiers_where_the_session_was_kept() {
-    let server = ScriptedServer::start().await;
-    let mut firsts = Vec::new();
-    for _ in 0..3 {
-        let (client, mut connection) =
-            tokio::join!(Client::connect(server.config()), server.connected(true));
-        let client = client.unwrap();
-        let receipt = send(&client, "exactly", Vec::new(), QoS::ExactlyOnce).await;
-        let released = connection.next().await;
-        let publish = connection.publish().await;
-        // What the other process may have left under it.
-        assert!(matches!(released, Some(Packet::PubRel(rel)) if rel.pkid == publish.pkid));
-        firsts.push(publish.pkid);
-        connection.send(Packet::PubRec(PubRec::new(publish.pkid))).await;
-        assert!(matches!(connection.next().await, Some(Packet::PubRel(_))));
-        connection.send(Packet::PubComp(PubComp::new(publish.pkid))).await;
-        within("PUBCOMP", receipt.delivered()).await.unwrap();
-    }
-    // One in some thirty thousand processes begins where another one did.
-    assert!(firsts[0] != firsts[1] || firsts[1] != firsts[2], "{firsts:?}");
-    assert!(firsts.iter().any(|first| *first != 1), "{firsts:?}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_subscriptions_come_and_go_in_no_time() {
     let server = ScriptedServer::start().await;
     let config = server.config();
@@ -256,26 +200,6 @@ async fn a_packet_past_the_session_waits_for_room() {
     }
     eventually("it goes on", || count() > stood).await;
     flooding.abort();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_broker_that_closes_every_connection_is_asked_ever_more_seldom() {
-    let server = ScriptedServer::start().await;
-    let config =
-        server.config().reconnect_delay(Duration::from_millis(100), Duration::from_secs(60));
-    let connecting = tokio::spawn(Client::connect(config));
-    let mut pauses = Vec::new();
-    for _ in 0..6 {
-        let since = std::time::Instant::now();
-        // Accepted and healthy, and closed at once.
-        let connection = server.connected(false).await;
-        pauses.push(since.elapsed());
-        drop(connection);
-    }
-    connecting.abort();
-    // From 100 ms to 200, 400, 800 ... at the most; without growth all would be below 200 ms.
-    let total: Duration = pauses.iter().sum();
-    assert!(total > Duration::from_millis(800), "{pauses:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

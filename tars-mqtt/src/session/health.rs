@@ -289,4 +289,67 @@ mod tests {
             assert_eq!(short, Some(text(false, "no database")));
         }
     }
+
+    #[test]
+    fn a_client_that_says_nothing_of_itself_has_no_last_will_either() {
+        let config = Config::new("mqtt://localhost", "it").unwrap().health(false);
+        let slot = Arc::<HealthSlot>::default();
+        let mut health = Health::new(Arc::new(config), slot.clone());
+        slot.set(ok("fine"));
+        assert!(health.last_will().is_none() && health.ready().is_none());
+        assert!(health.said().is_none() && health.shutdown().is_none());
+        assert!(health.heartbeat().is_some(), "that is another setting");
+    }
+
+    #[test]
+    fn the_last_will_and_the_goodbye_tell_that_the_service_is_not_well() {
+        let (mut health, slot) = health();
+        let LastWill { topic, payload } = health.last_will().unwrap();
+        assert_eq!(topic, "system/health/it");
+        let publish = Publish::new(topic, payload, QoS::AtLeastOnce, true);
+        assert_eq!(said(Some(Entry::new(publish))), Some(text(false, "offline")));
+        slot.set(ok("fine"));
+        health.ready();
+        let goodbye = health.shutdown().unwrap();
+        assert_eq!(goodbye.publish.qos(), QoS::AtLeastOnce);
+        assert_eq!(said(Some(goodbye)), Some(text(false, "shutdown")));
+    }
+
+    #[test]
+    fn what_is_said_during_an_outage_waits_for_its_end_and_is_said_once() {
+        let (mut health, slot) = health();
+        health.ready();
+        health.connection_lost();
+        slot.set(ok("still here"));
+        assert_eq!(said(health.said()), None);
+        assert_eq!(said(health.ready()), Some(text(true, "still here")));
+        health.connection_lost();
+        assert_eq!(said(health.ready()), Some(text(true, "reconnected")));
+    }
+
+    #[test]
+    fn while_another_connection_is_lost_nothing_else_is_said() {
+        let (mut health, slot) = health();
+        assert_eq!(said(health.refusal()), None);
+        health.ready();
+        let lost = said(health.other_lost()).unwrap();
+        assert!(!lost.0 && lost.1.contains("isolated"), "{lost:?}");
+        slot.set(ok("fine"));
+        assert_eq!(said(health.said()), None);
+        assert_eq!(said(health.ready()), Some(text(true, "fine")));
+    }
+
+    #[test]
+    fn trouble_is_taken_back_only_by_the_service_itself() {
+        let (mut health, slot) = health();
+        slot.set(failing("no database"));
+        for _ in 0..3 {
+            assert_eq!(said(health.ready()), Some(text(false, "no database")));
+            health.connection_lost();
+        }
+        slot.set(ok("database is back"));
+        assert_eq!(said(health.ready()), Some(text(true, "database is back")));
+        health.connection_lost();
+        assert_eq!(said(health.ready()), Some(text(true, "reconnected")));
+    }
 }

@@ -23,6 +23,8 @@ mod receive;
 mod sim;
 mod subscriptions;
 mod targets;
+#[cfg(test)]
+mod tests;
 mod timeout;
 mod transmit;
 mod vitals;

@@ -342,3 +342,6 @@ impl Targets {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -347,3 +347,87 @@ async fn a_first_message_at_qos_2_that_is_ignored_holds_no_others_up() {
     bench.outgoing.pinged();
     assert_eq!(bench.written(), ["PUBREL 2", "b"]);
 }
+
+#[tokio::test]
+async fn a_broker_that_has_lost_the_session_is_sent_everything_anew_and_in_order() {
+    let mut bench = Bench::new(config());
+    for (topic, qos) in [
+        ("a", QoS::AtLeastOnce),
+        ("b", QoS::ExactlyOnce),
+        ("c", QoS::AtLeastOnce),
+        ("d", QoS::ExactlyOnce),
+    ] {
+        bench.publish(topic, qos, None).await;
+    }
+    assert_eq!(bench.written(), ["a", "b", "c", "d"]);
+    bench.outgoing.acknowledged(1, &mut bench.ids);
+    // With the broker that had it; this one has it no more.
+    bench.received(2);
+    bench.written();
+    bench.outgoing.connection_lost(&mut bench.ids, false, bench.now);
+    bench.outgoing.session_lost(&mut bench.ids);
+    bench.outgoing.connected(false, bench.now);
+    assert_eq!(bench.ids.used(), 0);
+    assert_eq!(bench.outgoing.unfinished(), 3);
+    bench.publish("e", QoS::AtLeastOnce, None).await;
+    assert_eq!(bench.written(), ["b", "c", "d", "e"]);
+}
+
+#[tokio::test]
+async fn a_receipt_at_qos_0_tells_whether_the_message_was_written_out() {
+    let mut bench = Bench::new(config());
+    for topic in ["a", "b"] {
+        bench.publish(topic, QoS::AtMostOnce, None).await;
+        assert_eq!(bench.written(), [topic]);
+        if topic == "a" {
+            bench.outgoing.flushed();
+        } else {
+            bench.lost(false);
+        }
+    }
+    assert_eq!([bench.is_delivered(0), bench.is_delivered(1)], [Some(true), Some(false)]);
+    assert!(bench.written().is_empty(), "it is not sent again");
+}
+
+#[tokio::test]
+async fn what_the_connection_says_of_itself_is_dropped_with_it() {
+    let mut bench = Bench::new(config());
+    let entry =
+        |topic: &str, qos| Entry::new(Publish::new(topic.to_owned(), "x".into(), qos, true));
+    bench.outgoing.set_health(entry("health", QoS::AtLeastOnce));
+    bench.outgoing.set_heartbeat(entry("beat", QoS::AtMostOnce));
+    bench.outgoing.set_heartbeat(entry("newest beat", QoS::AtMostOnce));
+    assert_eq!(bench.written(), ["newest beat", "health"]);
+    assert!(bench.outgoing.status_is_pending());
+    bench.outgoing.set_health(entry("later", QoS::AtLeastOnce));
+    bench.outgoing.set_heartbeat(entry("beat", QoS::AtMostOnce));
+    bench.lost(false);
+    assert!(bench.written().is_empty() && !bench.outgoing.status_is_pending());
+    assert_eq!(bench.ids.used(), 0);
+}
+
+#[tokio::test]
+async fn without_a_free_identifier_messages_wait_for_one() {
+    let mut bench = Bench::new(config());
+    while bench.ids.take().is_some() {}
+    bench.publish("a", QoS::AtLeastOnce, None).await;
+    bench.publish("b", QoS::AtMostOnce, None).await;
+    assert!(bench.written().is_empty(), "nothing overtakes it");
+    bench.ids.free(77);
+    assert_eq!(bench.written(), ["a", "b"]);
+    assert_eq!(bench.outgoing.in_flight.front().map(|sent| sent.id), Some(77));
+}
+
+#[tokio::test]
+async fn at_the_end_whoever_waits_is_told_that_nothing_comes_of_it() {
+    let mut bench = Bench::new(config());
+    for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce, QoS::AtMostOnce] {
+        bench.publish("a", qos, None).await;
+    }
+    bench.written();
+    bench.outgoing.abandon();
+    for receipt in &mut bench.receipts {
+        assert!(matches!(receipt.try_recv(), Ok(Err(Error::Stopped))));
+    }
+    assert_eq!(bench.outgoing.unfinished(), 0);
+}

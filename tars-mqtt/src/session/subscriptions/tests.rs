@@ -207,3 +207,141 @@ fn each_packet_has_its_own_time_to_be_answered_however_many_follow() {
     subscriptions.connection_lost(&mut ids, false, now);
     assert_eq!(subscriptions.deadline(), None);
 }
+
+/// Asks for what is wanted, and grants it.
+fn granted(subscriptions: &mut Subscriptions, ids: &mut PacketIds) {
+    while let Some((id, batch)) = ask(subscriptions, ids) {
+        let answer = vec![Ok(QoS::ExactlyOnce); batch.len()];
+        subscriptions.answered(id, &answer, ids, Instant::now()).unwrap();
+    }
+    assert!(subscriptions.all_granted());
+}
+
+#[test]
+fn a_filter_goes_with_the_last_one_that_wants_it() {
+    let (mut subscriptions, mut ids) = (Subscriptions::default(), PacketIds::default());
+    assert!(subscriptions.add("t", QoS::AtMostOnce, subscriber(1)));
+    assert!(!subscriptions.add("t", QoS::ExactlyOnce, subscriber(2)), "it is there");
+    assert!(!subscriptions.add("t", QoS::AtLeastOnce, subscriber(3)));
+    let mut out = Written::default();
+    assert_eq!(subscriptions.send(&mut out, &mut ids, Instant::now()), ["t"]);
+    let [Packet::Subscribe { id, filters }] = &out.0[..] else { panic!("{:?}", out.0) };
+    assert_eq!(filters[..], [("t".to_owned(), QoS::ExactlyOnce)], "the highest that is asked for");
+    subscriptions.answered(*id, &[Ok(QoS::ExactlyOnce)], &mut ids, Instant::now()).unwrap();
+    for target in [2, 1] {
+        assert!(!subscriptions.remove("t", TargetId(target)));
+        assert!(!subscriptions.is_unsubscribing());
+    }
+    assert!(subscriptions.remove("t", TargetId(3)));
+    assert!(subscriptions.is_unsubscribing());
+    assert!(!subscriptions.remove("t", TargetId(3)), "it is gone");
+}
+
+#[test]
+fn whoever_waits_for_a_filter_is_told_what_became_of_it() {
+    let (mut subscriptions, mut ids) = (Subscriptions::default(), PacketIds::default());
+    let mut outcomes = Vec::new();
+    for (target, filter) in ["granted", "refused", "abandoned"].into_iter().enumerate() {
+        let (done, outcome) = tokio::sync::oneshot::channel();
+        let subscriber = Subscriber { done: Some(done), ephemeral: true, ..subscriber(target) };
+        subscriptions.add(filter, QoS::AtLeastOnce, subscriber);
+        outcomes.push(outcome);
+        if target == 1 {
+            let (id, _) = ask(&mut subscriptions, &mut ids).unwrap();
+            let granted = [Ok(QoS::AtLeastOnce), Err(Reason::FAILURE)];
+            let answer = subscriptions.answered(id, &granted, &mut ids, Instant::now()).unwrap();
+            assert_eq!(answer.gone, [TargetId(1)]);
+            assert!(answer.refused.is_empty(), "who asked has been told");
+        }
+    }
+    assert!(!subscriptions.has_refused(), "nobody wants it any more");
+    subscriptions.abandon();
+    let mut outcomes = outcomes.into_iter().map(|mut outcome| outcome.try_recv().unwrap());
+    assert!(outcomes.next().unwrap().is_ok());
+    let refused = outcomes.next().unwrap();
+    assert!(matches!(refused, Err(Error::SubscriptionRefused { .. })), "{refused:?}");
+    assert!(matches!(outcomes.next().unwrap(), Err(Error::Stopped)));
+}
+
+#[test]
+fn a_filter_that_is_refused_again_and_again_is_asked_for_ever_more_seldom() {
+    let (mut subscriptions, mut ids) = (Subscriptions::default(), PacketIds::default());
+    let mut now = Instant::now();
+    subscriptions.add("t", QoS::AtLeastOnce, subscriber(1));
+    let mut pauses = Vec::new();
+    for _ in 0..10 {
+        let (id, _) = ask(&mut subscriptions, &mut ids).unwrap();
+        subscriptions.answered(id, &[Err(Reason::FAILURE)], &mut ids, now).unwrap();
+        let at = subscriptions.settled_at().unwrap();
+        pauses.push(at.duration_since(now).as_secs());
+        subscriptions.convict(at.checked_sub(Duration::from_millis(1)).unwrap());
+        assert!(ask(&mut subscriptions, &mut ids).is_none());
+        now = at;
+        subscriptions.convict(now);
+    }
+    assert_eq!(pauses, [30, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]);
+    let (id, _) = ask(&mut subscriptions, &mut ids).unwrap();
+    subscriptions.answered(id, &[Ok(QoS::AtLeastOnce)], &mut ids, now).unwrap();
+    subscriptions.ask_again();
+    let (id, _) = ask(&mut subscriptions, &mut ids).unwrap();
+    subscriptions.answered(id, &[Err(Reason::FAILURE)], &mut ids, now).unwrap();
+    assert_eq!(subscriptions.settled_at(), Some(now + FIRST), "it was granted in between");
+}
+
+#[test]
+fn what_was_left_by_an_earlier_version_is_given_up_and_nothing_that_is_wanted() {
+    let (mut subscriptions, mut ids) = (Subscriptions::default(), PacketIds::default());
+    for (target, filter) in ["a/+", "$share/g/b"].into_iter().enumerate() {
+        subscriptions.add(filter, QoS::AtLeastOnce, subscriber(target));
+    }
+    subscriptions.add_external(["a/#", "a/#", "x"].into_iter());
+    granted(&mut subscriptions, &mut ids);
+    assert!(subscriptions.is_external("a/b") && !subscriptions.is_external("b"));
+    subscriptions.drop_leftovers("a/b");
+    let mut out = Written::default();
+    subscriptions.send(&mut out, &mut ids, Instant::now());
+    let given_up = |packet: &Packet| match packet {
+        Packet::Unsubscribe { filters, .. } => filters.clone(),
+        other => panic!("{other:?}"),
+    };
+    let given_up: Vec<String> = out.0.iter().flat_map(given_up).collect();
+    for filter in ["a/b", "+/b", "#", "$share/g/a/b"] {
+        assert!(given_up.iter().any(|found| found == filter), "{filter}: {given_up:?}");
+    }
+    for filter in ["a/+", "a/#"] {
+        assert!(!given_up.iter().any(|found| found == filter), "{filter}: {given_up:?}");
+    }
+    subscriptions.remove_external(&["a/#".to_owned()]);
+    assert!(!subscriptions.is_external("a/b"));
+}
+
+#[test]
+fn at_the_end_only_filters_that_the_broker_has_for_this_process_alone_are_given_up() {
+    let (mut subscriptions, mut ids) = (Subscriptions::default(), PacketIds::default());
+    let stream = |target| Subscriber { ephemeral: true, ..subscriber(target) };
+    subscriptions.add("handler", QoS::AtLeastOnce, subscriber(0));
+    subscriptions.add("both", QoS::AtLeastOnce, subscriber(1));
+    subscriptions.add("both", QoS::AtLeastOnce, stream(2));
+    subscriptions.add("first", QoS::AtLeastOnce, stream(3));
+    subscriptions.add("second", QoS::AtLeastOnce, stream(4));
+    granted(&mut subscriptions, &mut ids);
+    subscriptions.add("not asked for", QoS::AtLeastOnce, stream(5));
+    assert_eq!(subscriptions.ephemeral(), [["first", "second"]]);
+}
+
+#[test]
+fn without_a_free_identifier_filters_wait_for_one() {
+    let (mut subscriptions, mut ids) = (Subscriptions::default(), PacketIds::default());
+    let mut out = Written::default();
+    while ids.take().is_some() {}
+    subscriptions.add("t", QoS::AtLeastOnce, subscriber(1));
+    subscriptions.send(&mut out, &mut ids, Instant::now());
+    assert!(out.0.is_empty() && !subscriptions.all_granted());
+    assert_eq!(subscriptions.deadline(), None, "nothing is under way");
+    ids.free(77);
+    assert_eq!(subscriptions.send(&mut out, &mut ids, Instant::now()), ["t"]);
+    assert!(matches!(&out.0[..], [Packet::Subscribe { id: 77, .. }]), "{:?}", out.0);
+    // An answer to something else is none.
+    subscriptions.answered(78, &[Err(Reason::FAILURE)], &mut ids, Instant::now()).unwrap();
+    assert!(!subscriptions.has_refused() && subscriptions.deadline().is_some());
+}
