@@ -58,6 +58,8 @@ pub(super) struct Broker {
     pub(super) has_withheld: bool,
     /// Messages sent on this connection, in order, that the client has not answered.
     pub(super) unanswered: VecDeque<u16>,
+    /// It has sent something again on the same connection.
+    pub(super) has_sent_again: bool,
     /// What was sent again on this connection, which may be answered twice.
     pub(super) again: BTreeSet<u16>,
     /// Identifiers of the client that are in use on this connection.
@@ -106,6 +108,7 @@ impl Broker {
             withheld: None,
             has_withheld: false,
             unanswered: VecDeque::new(),
+            has_sent_again: false,
             again: BTreeSet::new(),
             in_use: BTreeSet::new(),
             owed: BTreeSet::new(),

@@ -74,6 +74,7 @@ impl Broker {
         }
         for flight in &self.flights {
             self.again.insert(flight.id);
+            self.has_sent_again = true;
             self.to_client.push_back(if flight.released {
                 Packet::PubRel(flight.id.into())
             } else {

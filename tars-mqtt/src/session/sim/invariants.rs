@@ -29,11 +29,12 @@ impl World {
             let answer = self.process.published.iter().find(|published| {
                 published.answers == Some(number) && published.outcome != Some(false)
             });
-            // What comes anew, because the broker has lost the session, has retained it or was given it
-            // twice, is another matter.
+            // What comes anew, because the broker has lost the session, has retained it was given it twice,
+            // or has sent it again before it had the answer, is another matter.
             if let Some(answer) = answer
                 && !self.retained.contains(&number)
                 && !self.broker.has_twice(number)
+                && !self.broker.has_sent_again
                 && !self.broker.lost_session
                 && !self.setup.one_for_each
                 && self.setup.marks_again
