@@ -75,6 +75,22 @@ fn the_session_is_woken_by_each_message() {
 }
 
 #[test]
+fn a_handler_that_waits_for_room_has_the_session_woken_before() {
+    let wake = Arc::<Wake>::default();
+    let outbox = Arc::new(Outbox::with_room(1, wake.clone()));
+    let task = Box::pin({
+        let (outbox, wake) = (outbox.clone(), wake.clone());
+        async move {
+            assert!(is_put(&outbox, "a", QoS::AtLeastOnce));
+            assert!(wake.woken().now_or_never().is_none(), "it gives its thread back soon");
+            drop(waiting(&outbox, "b", QoS::AtLeastOnce));
+            assert!(wake.woken().now_or_never().is_some(), "it may block its thread for that");
+        }
+    });
+    assert!(wake.holding_back(task).now_or_never().is_some());
+}
+
+#[test]
 fn what_is_not_wanted_stays_in_front() {
     let outbox = outbox(10);
     for (topic, qos) in [("a", QoS::AtMostOnce), ("b", QoS::AtLeastOnce), ("c", QoS::AtMostOnce)] {

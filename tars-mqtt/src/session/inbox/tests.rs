@@ -42,6 +42,7 @@ fn a_message_of_an_earlier_connection_keeps_its_ticket_and_not_its_payload() {
         assert!(inbox.unacknowledged[0].message.payload.is_empty());
         let ticket = inbox.unacknowledged[0].ticket.clone();
         assert!(ticket.is_some_and(|ticket| !ticket.is_done()));
+        assert_eq!(inbox.held_over.len(), 1, "it counts once");
     }
     inbox.connection_lost();
     assert!(!inbox.is_known(1, &message("y", QoS::AtLeastOnce, true), now));

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::bench::{Bench, config, empty, just_before, millis, next, seconds};
+use super::bench::{Bench, QUEUE, config, empty, just_before, millis, next, seconds};
 use crate::delivery::Hold;
 use crate::message::Message;
 use crate::qos::QoS;
@@ -128,4 +128,56 @@ fn what_there_is_no_room_for_is_left_to_the_broker_and_comes_later() {
         connections += 1;
     }
     assert_eq!(connections, 2, "fifteen fit into 256 MiB");
+}
+
+#[test]
+fn a_copy_that_promises_more_is_handled_where_there_was_no_room_for_the_first() {
+    let filters = [("a/+", QoS::AtLeastOnce), ("+/b", QoS::AtLeastOnce)];
+    let mut bench = Bench::connected(config(), &filters);
+    bench.deliver("a/b", "first", 0);
+    for _ in 0..QUEUE {
+        bench.deliver("a/x", "flood", 0);
+    }
+    assert!(bench.deliver("a/b", "first", 7).is_empty());
+    let handled = bench.handle(0);
+    assert_eq!(handled.iter().filter(|payload| *payload == "first").count(), 1);
+    assert!(bench.turn().is_empty(), "the other one has it too");
+    bench.handle(1);
+    assert_eq!(bench.turn(), ["PUBACK 7"]);
+}
+
+#[test]
+fn nothing_of_an_earlier_connection_has_copies_on_the_next_one() {
+    let filters = [("btn/+", QoS::AtMostOnce), ("+/kitchen", QoS::AtMostOnce)];
+    let mut bench = Bench::connected(config().reconnect_delay(millis(100), millis(200)), &filters);
+    // The broker is known to send one for each, of which the last is on its way.
+    for payload in ["1", "1", "2", "2", "3", "3", "4", "4", "5"] {
+        bench.deliver("btn/kitchen", payload, 0);
+    }
+    assert_eq!(bench.handle(0), ["1", "2", "3", "4", "5"]);
+    bench.lose();
+    bench.wait_to_dial();
+    bench.connect(true);
+    bench.deliver("btn/kitchen", "5", 0);
+    assert_eq!(bench.handle(0), ["5"]);
+}
+
+#[test]
+fn a_broker_without_the_session_sends_other_messages_under_the_same_identifiers() {
+    let mut bench = Bench::connected(config(), &[("work", QoS::ExactlyOnce)]);
+    let publish = |dup| {
+        let message = Message { topic: "work".into(), qos: QoS::ExactlyOnce, dup, ..empty() };
+        Packet::Publish { id: 7, message }
+    };
+    for session_present in [true, false] {
+        bench.receive(publish(false));
+        assert_eq!(bench.handle(0).len(), 1);
+        assert_eq!(bench.turn(), ["PUBREC 7"]);
+        bench.lose();
+        bench.wait_to_dial();
+        bench.connect(session_present);
+        bench.answer("SUBSCRIBE");
+        bench.receive(publish(true));
+        assert_eq!(bench.handle(0).is_empty(), session_present);
+    }
 }

@@ -3,7 +3,7 @@
 use super::bench::{Bench, config, just_before, millis, seconds};
 use crate::error::Error;
 use crate::qos::QoS;
-use crate::session::Wants;
+use crate::session::{Command, Wants};
 
 #[test]
 fn without_a_broker_what_was_accepted_is_waited_for_within_the_timeout() {
@@ -73,4 +73,50 @@ fn messages_that_come_during_the_end_are_left_with_the_broker() {
     bench.session.end(true, Vec::new());
     assert!(matches!(receipt.try_recv(), Ok(Ok(()))));
     assert!(matches!(ended.try_recv(), Ok(Ok(()))));
+}
+
+#[test]
+fn of_several_deadlines_the_earliest_counts() {
+    for limits in [[seconds(30), seconds(1)], [seconds(1), seconds(30)]] {
+        let mut bench = Bench::connected(config(), &[]);
+        bench.lose();
+        let _receipt = bench.publish("x", QoS::AtLeastOnce, None);
+        let ended = limits.map(|limit| bench.shut_down(limit));
+        bench.pass(just_before(seconds(1)));
+        assert_ne!(bench.session.wants(), Wants::Stop);
+        bench.pass(millis(1));
+        assert_eq!(bench.session.wants(), Wants::Stop);
+        bench.session.end(true, Vec::new());
+        for mut ended in ended {
+            assert!(matches!(ended.try_recv(), Ok(Err(Error::Timeout(_)))));
+        }
+    }
+}
+
+#[test]
+fn a_session_that_takes_no_more_still_acknowledges_what_has_come() {
+    let mut bench = Bench::connected(config(), &[("work", QoS::AtLeastOnce)]);
+    bench.deliver("work", "one", 1);
+    let (_, hold) = bench.take(0).unwrap();
+    bench.session.command(bench.now, Command::Quiesce);
+    assert!(bench.deliver("work", "late", 2).is_empty() && bench.take(0).is_none());
+    hold.unwrap().release();
+    assert_eq!(bench.turn(), ["PUBACK 1"]);
+    assert!(bench.pass(seconds(30)).is_empty());
+    assert_eq!(bench.session.wants(), Wants::Serve, "it has not been told to stop");
+}
+
+#[test]
+fn filters_of_this_process_alone_are_given_up_where_the_broker_keeps_the_session() {
+    for clean in [false, true] {
+        let config = config().clean_session(clean);
+        let mut bench = Bench::connected(config, &[("work", QoS::AtLeastOnce)]);
+        let (_stream, _granted) = bench.subscribe("answer");
+        bench.turn();
+        bench.answer("SUBSCRIBE");
+        let _ended = bench.shut_down(seconds(5));
+        let expected: &[&str] =
+            if clean { &["DISCONNECT"] } else { &["UNSUBSCRIBE answer", "DISCONNECT"] };
+        assert_eq!(bench.turn(), expected);
+    }
 }
