@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::delivery::Wake;
 use crate::net::ConnectError;
 use crate::net::dial::Dialer;
-use crate::session::{Command, ConnectFailure, GOODBYE, Session, Wants};
+use crate::session::{Command, ConnectFailure, Session, Wants};
 use crate::wire::TrafficTap;
 use handshake::open;
 use link::Link;
@@ -162,7 +162,8 @@ impl Driver {
                 Wants::Serve => {}
                 Wants::SayGoodbye => {
                     // The broker may have gone; then there is nobody to say goodbye to.
-                    let _ = timeout(GOODBYE, link.close()).await;
+                    let limit = self.session.goodbye_limit(now);
+                    let _ = timeout(limit, link.close()).await;
                     return String::new();
                 }
                 _ => return String::new(),

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::wire::{Packet, PacketSink, Reason};
 
 /// Of the time for a shutdown, what is kept for the goodbye.
-pub(crate) const GOODBYE: Duration = Duration::from_millis(500);
+const GOODBYE: Duration = Duration::from_millis(500);
 
 /// A shutdown that was asked for.
 #[derive(Debug)]
@@ -35,6 +35,12 @@ impl Session {
     pub(super) fn goodbye_at(&self, deadline: Instant) -> Instant {
         let reserve = GOODBYE.min(self.config.shutdown_limit() / 5);
         deadline.checked_sub(reserve).unwrap_or(deadline)
+    }
+
+    /// How long the goodbye may take to be written.
+    pub(crate) fn goodbye_limit(&self, now: Instant) -> Duration {
+        let deadline = self.stop.as_ref().map(|stop| stop.deadline);
+        deadline.map_or(GOODBYE, |deadline| deadline.saturating_duration_since(now).min(GOODBYE))
     }
 
     /// Whether all has been sent and said, or there is no time left for it.

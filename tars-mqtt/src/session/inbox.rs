@@ -250,6 +250,12 @@ impl Inbox {
         self.unacknowledged.is_empty()
     }
 
+    /// QoS 2 messages that the broker has not released.
+    #[cfg(test)]
+    pub(super) fn received(&self) -> usize {
+        self.received.len()
+    }
+
     /// What is kept, without its numbers.
     #[cfg(test)]
     pub(super) fn sketch(&self) -> impl std::hash::Hash + use<> {

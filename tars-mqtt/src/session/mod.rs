@@ -36,7 +36,6 @@ use std::sync::{Arc, Weak};
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
-pub(crate) use ending::GOODBYE;
 pub(crate) use health::{HealthReport, HealthSlot};
 pub(crate) use phase::{ConnectFailure, Wants};
 pub(crate) use targets::NewTarget;

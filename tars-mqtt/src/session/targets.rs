@@ -331,6 +331,11 @@ impl Targets {
     }
 
     #[cfg(test)]
+    pub(super) fn streams(&self) -> usize {
+        self.streams.len()
+    }
+
+    #[cfg(test)]
     pub(super) fn has_staged(&self) -> bool {
         !self.staged.is_empty()
     }

@@ -277,7 +277,9 @@ impl Outgoing {
 
     /// When the next message has waited too long.
     pub(super) fn expiry(&self) -> Option<Instant> {
-        let first = self.in_flight.iter().find_map(|sent| sent.entry.as_ref());
+        // What is said of the service has all the time it takes, and holds up nobody.
+        let mut messages = self.in_flight.iter().filter(|sent| !sent.is_status);
+        let first = messages.find_map(|sent| sent.entry.as_ref());
         let waiting = first.into_iter().chain(self.next.front()).chain(self.suspects.entry());
         waiting.filter_map(|entry| entry.deadline).min()
     }
@@ -287,6 +289,7 @@ impl Outgoing {
         let mut given_up: Vec<Entry> = Vec::new();
         for (index, sent) in self.in_flight.iter_mut().enumerate() {
             match &sent.entry {
+                Some(_) if sent.is_status => continue,
                 Some(entry) if entry.is_late(now) => {}
                 Some(_) => break,
                 None => continue,

@@ -18,6 +18,8 @@ pub(super) struct Footprint {
     pub(super) answers: usize,
     pub(super) own_requests: usize,
     pub(super) waiting_in_targets: bool,
+    pub(super) received: usize,
+    pub(super) external: usize,
 }
 
 impl Footprint {
@@ -42,6 +44,8 @@ impl Footprint {
                 answers: 0,
                 own_requests: bounded.own_requests,
                 waiting_in_targets: false,
+                received: 0,
+                external: 0,
             }
     }
 }
@@ -64,6 +68,8 @@ impl Session {
             answers: self.answers.len(),
             own_requests: self.own_requests.len(),
             waiting_in_targets: self.targets.has_staged(),
+            received: self.inbox.received(),
+            external: self.external.len(),
         }
     }
 
@@ -88,6 +94,10 @@ impl Session {
     pub(super) fn limit_ids(&mut self, highest: u16) {
         self.ids = PacketIds::up_to(highest);
         self.outgoing.limit_ids(highest);
+    }
+
+    pub(super) fn streams(&self) -> usize {
+        self.targets.streams()
     }
 
     pub(super) fn uses(&self, id: u16) -> bool {

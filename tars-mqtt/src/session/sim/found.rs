@@ -61,6 +61,13 @@ fn a_message_that_expires_without_a_connection_leaves_no_identifier_in_use() {
 }
 
 #[test]
+fn a_message_behind_what_is_said_of_the_service_expires_in_time() {
+    let setup = Setup { publish_timeout: true, health: true, ..PLAIN };
+    let begin = [Dial(Accepted), BrokerReads(3), SessionReads(3)];
+    holds(setup, &[&begin[..], &[publish(1, AtLeastOnce), PassToTimeout, Pass(5_000)]].concat());
+}
+
+#[test]
 fn a_subscription_whose_end_was_not_heard_is_given_up_on_the_next_connection() {
     let steps = [subscribe(0), Dial(Accepted), DropSubscription(0), BrokerReads(1), BROKEN];
     holds(PLAIN, &steps);

@@ -1,8 +1,10 @@
 //! What holds at every moment, and what holds in the end.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use tars_mqtt_topic::{covers, matches};
+use tokio::time::Instant;
 
 use super::world::{Verdict, World};
 use crate::qos::QoS;
@@ -49,6 +51,49 @@ impl World {
         Ok(())
     }
 
+    /// Whoever asked for a shutdown is told whether something was left behind.
+    pub(super) fn look_at_end(&mut self, left: usize) -> Verdict {
+        let Some((_, stopped)) = &mut self.process.stopping else { return Ok(()) };
+        match stopped.try_recv() {
+            Ok(told) if told.is_ok() != (left == 0) => {
+                Err(format!("a shutdown is told {told:?}, and {left} messages are left"))
+            }
+            Ok(_) => Ok(()),
+            Err(_) => Err("whoever asked for a shutdown is told nothing".to_owned()),
+        }
+    }
+
+    /// Nobody is told that something is granted before it is, and nothing waits longer than it may.
+    pub(super) fn look_at_told(&mut self) -> Verdict {
+        if std::mem::take(&mut self.process.start_succeeded) {
+            for handler in &self.process.handlers {
+                if !self.has_filter(handler.filter) {
+                    return Err(format!("a start succeeds before {} is granted", handler.filter));
+                }
+            }
+        }
+        for filter in std::mem::take(&mut self.process.granted) {
+            if !self.has_filter(filter) && !self.broker.lost_session {
+                return Err(format!("{filter} is said to be granted before it is"));
+            }
+        }
+        let is_late = |deadline: Instant| self.now > deadline + Duration::from_millis(100);
+        for published in &self.process.published {
+            if published.qos > QoS::AtMostOnce
+                && published.outcome.is_none()
+                && published.deadline.is_some_and(is_late)
+                && !self.is_over()
+            {
+                return Err(format!("message {} waits longer than it may", published.number));
+            }
+        }
+        Ok(())
+    }
+
+    fn has_filter(&self, wanted: &str) -> bool {
+        self.broker.subscriptions.keys().any(|filter| covers(filter, wanted))
+    }
+
     fn is_done(&self, handler: usize, number: u32) -> bool {
         self.done.contains(&(handler, number)) || self.process.done.contains(&(handler, number))
     }
@@ -59,9 +104,7 @@ impl World {
         let state = *self.process.state.borrow_and_update();
         if is_new && state == ConnectionState::Connected {
             for handler in &self.process.handlers {
-                let is_there =
-                    self.broker.subscriptions.keys().any(|filter| covers(filter, handler.filter));
-                if !is_there {
+                if !self.has_filter(handler.filter) {
                     return Err(format!(
                         "the session counts as connected before {} is subscribed to",
                         handler.filter
@@ -70,8 +113,8 @@ impl World {
             }
         }
         let open = self.broker.open();
-        // Health takes no place in the window, and neither do a SUBSCRIBE and an UNSUBSCRIBE.
-        if open > self.setup.window + 3 && !self.broker.has_withheld {
+        // Health takes no place in the window.
+        if open > self.setup.window + 1 && !self.broker.has_withheld {
             return Err(format!("{open} messages are under way, and {} may be", self.setup.window));
         }
         self.process.session.within_window()

@@ -28,6 +28,7 @@ pub(super) struct Published {
     pub(super) number: u32,
     pub(super) qos: QoS,
     pub(super) is_bad: bool,
+    pub(super) deadline: Option<Instant>,
     receipt: oneshot::Receiver<Result<()>>,
     /// `None` while it is not known.
     pub(super) outcome: Option<bool>,
@@ -60,6 +61,7 @@ struct Running {
 
 pub(super) struct Stream {
     pub(super) id: u64,
+    filter: &'static str,
     queue: Arc<Queue>,
     granted: Option<oneshot::Receiver<Result<()>>>,
 }
@@ -79,6 +81,10 @@ pub(super) struct Process {
     pub(super) commands: VecDeque<Command>,
     started: Option<oneshot::Receiver<Result<()>>>,
     pub(super) start_failed: bool,
+    /// It has just been told that the start has succeeded.
+    pub(super) start_succeeded: bool,
+    /// Filters that have just been said to be granted.
+    pub(super) granted: Vec<&'static str>,
     pub(super) stopping: Option<(Instant, oneshot::Receiver<Result<()>>)>,
     next_stream: u64,
     /// How often each handler has begun with each message.
@@ -156,6 +162,8 @@ impl Process {
             commands: VecDeque::new(),
             started,
             start_failed: false,
+            start_succeeded: false,
+            granted: Vec::new(),
             stopping: None,
             next_stream: 0,
             runs: BTreeMap::new(),
@@ -196,8 +204,15 @@ impl Process {
             (hold, finishes) = (from.hold, Some((from.handler, from.number)));
         }
         let outbox = self.outbox.clone();
-        let published =
-            Published { number, qos, is_bad: topic == "bad", receipt, outcome: None, answers };
+        let published = Published {
+            number,
+            qos,
+            is_bad: topic == "bad",
+            deadline,
+            receipt,
+            outcome: None,
+            answers,
+        };
         let future: Putting = Box::pin(async move { outbox.put(entry).await });
         self.puts.push_back(Put { future, published, hold, finishes });
     }
@@ -221,7 +236,7 @@ impl Process {
         }
     }
 
-    pub(super) fn subscribe(&mut self, filter: &str, qos: QoS, done_on_receive: bool) {
+    pub(super) fn subscribe(&mut self, filter: &'static str, qos: QoS, done_on_receive: bool) {
         let queue = Arc::new(Queue::new(4, Overflow::DropOldest, self.wake.clone()));
         let id = self.next_stream;
         self.next_stream += 1;
@@ -234,7 +249,7 @@ impl Process {
             done_on_receive,
             done,
         });
-        self.streams.push(Stream { id, queue, granted: Some(granted) });
+        self.streams.push(Stream { id, filter, queue, granted: Some(granted) });
     }
 
     pub(super) fn drop_subscription(&mut self, index: usize) {
@@ -404,10 +419,14 @@ impl Process {
             }
         }
         let mut refused = Vec::new();
+        let mut granted_now = Vec::new();
         self.streams.retain_mut(|stream| {
             let Some(granted) = &mut stream.granted else { return true };
             match granted.try_recv() {
-                Ok(Ok(())) => stream.granted = None,
+                Ok(Ok(())) => {
+                    stream.granted = None;
+                    granted_now.push(stream.filter);
+                }
                 Err(oneshot::error::TryRecvError::Empty) => {}
                 // The caller has an error, and nothing else.
                 Ok(Err(_)) | Err(oneshot::error::TryRecvError::Closed) => {
@@ -419,6 +438,7 @@ impl Process {
             }
             true
         });
+        self.granted.extend(granted_now);
         for stream in refused {
             self.commands.push_back(Command::Unsubscribe { stream });
         }
@@ -426,6 +446,7 @@ impl Process {
             match started.try_recv() {
                 Ok(outcome) => {
                     self.start_failed = outcome.is_err();
+                    self.start_succeeded = outcome.is_ok();
                     self.started = None;
                 }
                 Err(oneshot::error::TryRecvError::Empty) => {}

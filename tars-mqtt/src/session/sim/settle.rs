@@ -41,6 +41,9 @@ impl World {
         }
         self.comes_to_rest()?;
         self.look_at_footprint()?;
+        if self.process.session.streams() > 0 {
+            return Err("something is left of streams that are gone".to_owned());
+        }
         self.only_handlers_subscribe()?;
         self.shut_down(Duration::from_secs(5));
         self.ends()?;

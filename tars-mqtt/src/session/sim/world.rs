@@ -356,6 +356,7 @@ impl World {
     pub(super) fn go_on(&mut self) -> Verdict {
         for _ in 0..10_000 {
             let mut happened = self.process.go_on();
+            self.look_at_told()?;
             while let Some(command) = self.process.commands.pop_front() {
                 self.process.session.command(self.now, command);
                 self.stirred = true;
@@ -406,7 +407,7 @@ impl World {
                 }
                 self.cut("said goodbye");
             }
-            Wants::Stop => self.over(),
+            Wants::Stop => self.over()?,
         }
         if let Some(states) = &mut self.states {
             states.insert(self.process.session.sketch());
@@ -423,11 +424,14 @@ impl World {
         Ok(())
     }
 
-    fn over(&mut self) {
+    fn over(&mut self) -> Verdict {
         if !self.is_over {
             self.is_over = true;
+            let left = self.process.session.footprint().unfinished;
             self.process.session.end(true, Vec::new());
+            self.look_at_end(left)?;
         }
+        Ok(())
     }
 
     pub(super) fn is_over(&self) -> bool {

@@ -38,6 +38,15 @@ fn a_broker_that_comes_back_in_time_gets_what_was_accepted_before_the_goodbye() 
 }
 
 #[test]
+fn the_goodbye_takes_no_longer_than_the_shutdown_may() {
+    let mut bench = Bench::connected(config(), &[]);
+    assert_eq!(bench.session.goodbye_limit(bench.now), millis(500));
+    let _ended = bench.shut_down(millis(300));
+    assert_eq!(bench.session.goodbye_limit(bench.now), millis(300));
+    assert_eq!(bench.session.goodbye_limit(bench.now + millis(300)), millis(0));
+}
+
+#[test]
 fn a_broker_that_acknowledges_nothing_is_left_when_the_time_is_over() {
     let limit = seconds(5);
     let config = config().health(true).shutdown_timeout(limit);
