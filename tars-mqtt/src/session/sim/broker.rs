@@ -83,6 +83,8 @@ pub(super) struct Broker {
     pub(super) exactly_once: BTreeSet<u32>,
     /// The client takes no more messages.
     pub(super) client_ends: bool,
+    /// Filters that the client has given up at some time.
+    pub(super) given_up: BTreeSet<String>,
     /// What it has left at QoS 2.
     foreign: BTreeSet<u16>,
     /// A process that was killed has left filters.
@@ -123,6 +125,7 @@ impl Broker {
             exactly_once: BTreeSet::new(),
             has_foreign: false,
             foreign: BTreeSet::new(),
+            given_up: BTreeSet::new(),
             client_ends: false,
         }
     }
@@ -169,7 +172,14 @@ impl Broker {
 
     fn answer(&mut self, packet: Packet) {
         match (&mut self.withheld, &packet) {
-            (Some(withheld), Packet::PubAck(_) | Packet::PubRec(_) | Packet::PubComp(_)) => {
+            (
+                Some(withheld),
+                Packet::PubAck(_)
+                | Packet::PubRec(_)
+                | Packet::PubComp(_)
+                | Packet::SubAck { .. }
+                | Packet::UnsubAck { .. },
+            ) => {
                 withheld.push(packet);
             }
             _ => {
@@ -216,8 +226,9 @@ impl Broker {
                 self.in_use.remove(&id);
                 for filter in filters {
                     self.subscriptions.remove(&filter);
+                    self.given_up.insert(filter);
                 }
-                self.to_client.push_back(Packet::UnsubAck { id });
+                self.answer(Packet::UnsubAck { id });
             }
             Packet::PingReq => self.to_client.push_back(Packet::PingResp),
             Packet::Disconnect(_) => (self.closes, self.said_goodbye) = (true, true),
@@ -379,7 +390,7 @@ impl Broker {
             }
             self.subscriptions.insert(filter, qos);
         }
-        self.to_client.push_back(Packet::SubAck { id, granted });
+        self.answer(Packet::SubAck { id, granted });
         for out in retained {
             self.enqueue(out);
         }

@@ -73,7 +73,9 @@ impl World {
             }
         }
         for filter in std::mem::take(&mut self.process.granted) {
-            if !self.has_filter(filter) && !self.broker.lost_session {
+            // One that was given up and is wanted again may be told by the answer to the first time.
+            let is_new = !self.broker.given_up.contains(filter) && !self.broker.lost_session;
+            if is_new && !self.has_filter(filter) {
                 return Err(format!("{filter} is said to be granted before it is"));
             }
         }
