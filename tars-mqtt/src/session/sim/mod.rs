@@ -1,6 +1,7 @@
 //! The session against a broker, a network, handlers and a program that do whatever they may, in
 //! virtual time. One number decides everything: see `docs/simulation.md`.
 
+mod asking;
 mod broker;
 mod deliver;
 mod disk;

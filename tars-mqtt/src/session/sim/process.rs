@@ -14,7 +14,6 @@ use super::step::{HANDLERS, Outcome, Setup};
 use crate::config::Config;
 use crate::delivery::{Entry, Hold, Job, Outbox, Overflow, Queue, Wake};
 use crate::error::Result;
-use crate::message::Message;
 use crate::qos::QoS;
 use crate::session::{
     Command, ConnectionState, HealthReport, HealthSlot, NewTarget, Plan, Ports, Session,
@@ -51,12 +50,12 @@ pub(super) struct Handler {
     queue: Arc<Queue>,
 }
 
-struct Running {
+pub(super) struct Running {
     handler: usize,
     number: u32,
     hold: Option<Hold>,
     /// The message that another handler is to handle first.
-    asks: Option<(u32, Arc<()>)>,
+    pub(super) asks: Option<(u32, Arc<()>)>,
 }
 
 pub(super) struct Stream {
@@ -73,7 +72,7 @@ pub(super) struct Process {
     pub(super) state: watch::Receiver<ConnectionState>,
     health: Arc<HealthSlot>,
     pub(super) handlers: Vec<Handler>,
-    running: Vec<Running>,
+    pub(super) running: Vec<Running>,
     pub(super) streams: Vec<Stream>,
     puts: VecDeque<Put>,
     /// All that was accepted, in order.
@@ -182,7 +181,7 @@ impl Process {
         self.put(topic, number, qos, deadline, None);
     }
 
-    fn put(
+    pub(super) fn put(
         &mut self,
         topic: &str,
         number: u32,
@@ -334,40 +333,6 @@ impl Process {
                 self.put("out/1", fresh, qos, deadline, Some(running));
                 true
             }
-        }
-    }
-
-    fn ask(&mut self, index: usize, fresh: u32, deadline: Option<Instant>) {
-        let waits = Arc::new(());
-        let message = Message {
-            topic: "b".into(),
-            payload: fresh.to_be_bytes().to_vec().into(),
-            qos: QoS::AtLeastOnce,
-            retain: false,
-            dup: false,
-        };
-        let wanted = Arc::downgrade(&waits);
-        self.commands.push_back(Command::OwnRequest { message, wanted });
-        self.running[index].asks = Some((fresh, waits));
-        self.put("b", fresh, QoS::AtLeastOnce, deadline, None);
-    }
-
-    pub(super) fn drop_ask(&mut self, index: usize) {
-        if !self.running.is_empty() {
-            let index = index % self.running.len();
-            self.running[index].asks = None;
-        }
-    }
-
-    /// Whether a question may be dropped by whom it goes to.
-    pub(super) fn asks_at_qos_0(&self) -> bool {
-        let mut asked = self.handlers.iter().filter(|handler| handler.filter == "b");
-        !asked.any(|handler| handler.qos > QoS::AtMostOnce)
-    }
-
-    pub(super) fn drop_asks(&mut self) {
-        for running in &mut self.running {
-            running.asks = None;
         }
     }
 
