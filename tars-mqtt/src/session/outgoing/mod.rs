@@ -35,6 +35,8 @@ pub(super) struct Outgoing {
     sent: usize,
     /// How many of those were given up, and are known by their identifiers alone.
     given_up: usize,
+    /// No message that was set aside has been sent behind later ones, so that the first ends first.
+    is_in_order: bool,
     window: Window,
     /// To be sent before anything from the outbox.
     next: VecDeque<Entry>,
@@ -76,6 +78,7 @@ impl Outgoing {
             in_flight: VecDeque::new(),
             sent: 0,
             given_up: 0,
+            is_in_order: true,
             window: Window::new(config.in_flight_limits()),
             next: VecDeque::new(),
             written: Vec::new(),
@@ -140,6 +143,7 @@ impl Outgoing {
         let index = self.in_flight.iter().position(|sent| sent.id == id)?;
         let taken = self.in_flight.remove(index)?;
         self.given_up -= usize::from(taken.entry.is_none());
+        self.is_in_order |= self.in_flight.is_empty();
         if index < self.sent {
             self.sent -= 1;
             self.window.closed(&taken);
@@ -278,9 +282,10 @@ impl Outgoing {
     /// When the next message has waited too long.
     pub(super) fn expiry(&self) -> Option<Instant> {
         // What is said of the service has all the time it takes, and holds up nobody.
-        let mut messages = self.in_flight.iter().filter(|sent| !sent.is_status);
-        let first = messages.find_map(|sent| sent.entry.as_ref());
-        let waiting = first.into_iter().chain(self.next.front()).chain(self.suspects.entry());
+        let messages = self.in_flight.iter().filter(|sent| !sent.is_status);
+        let messages = messages.filter_map(|sent| sent.entry.as_ref());
+        let in_flight = messages.take(if self.is_in_order { 1 } else { usize::MAX });
+        let waiting = in_flight.chain(self.next.front()).chain(self.suspects.entry());
         waiting.filter_map(|entry| entry.deadline).min()
     }
 
@@ -291,8 +296,8 @@ impl Outgoing {
             match &sent.entry {
                 Some(_) if sent.is_status => continue,
                 Some(entry) if entry.is_late(now) => {}
-                Some(_) => break,
-                None => continue,
+                Some(_) if self.is_in_order => break,
+                Some(_) | None => continue,
             }
             let counted = sent.counts();
             given_up.extend(sent.entry.take());

@@ -169,6 +169,7 @@ impl Outgoing {
         suspect.sent_at = now;
         self.window.opened(&suspect);
         self.in_flight.insert(self.sent, suspect);
+        self.is_in_order = false;
         self.sent += 1;
         true
     }
