@@ -245,3 +245,40 @@ fn every_file_that_the_design_names_is_there() {
         }
     }
 }
+
+/// What a patch expects to find, each piece with the file that it changes.
+fn expected(patch: &str) -> Vec<(String, String)> {
+    let mut pieces = Vec::new();
+    let mut file = String::new();
+    for line in patch.lines() {
+        if let Some(path) = line.strip_prefix("--- a/") {
+            path.clone_into(&mut file);
+        } else if line.starts_with("@@") {
+            pieces.push((file.clone(), String::new()));
+        } else if let Some((_, piece)) = pieces.last_mut()
+            && let Some(text) = line.strip_prefix([' ', '-'])
+        {
+            piece.push_str(text);
+            piece.push('\n');
+        }
+    }
+    pieces
+}
+
+#[test]
+fn every_mutant_is_one_of_the_sources_as_they_are() {
+    let all = files();
+    let mutants = all.iter().filter(|(path, _)| path.starts_with("tests/mutants/"));
+    let mut count = 0;
+    for (mutant, patch) in mutants {
+        let pieces = expected(patch);
+        assert!(!pieces.is_empty(), "{mutant} changes nothing");
+        for (path, piece) in pieces {
+            let source = all.iter().find(|(other, _)| *other == path);
+            let is_there = source.is_some_and(|(_, source)| source.contains(&piece));
+            assert!(is_there, "{mutant}: {path} has not the lines that it changes:\n{piece}");
+        }
+        count += 1;
+    }
+    assert!(count >= 20, "the mutants are looked at: {count}");
+}

@@ -2,14 +2,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::Instant;
 
 use super::{Client, Shared};
 use crate::config::Config;
 use crate::delivery::{Outbox, Wake};
 use crate::driver::Driver;
 use crate::net::dial::Dialer;
-use crate::session::{ConnectionState, HealthSlot, Ports, Session};
+use crate::session::{ConnectionState, HealthSlot, Ports};
 use crate::wire::TrafficTap;
 
 impl Client {
@@ -41,18 +40,8 @@ impl Client {
             service: OnceLock::new(),
             answers: Mutex::default(),
         }));
-        let ports = Ports { outbox, wake: wake.clone(), state, health };
-        let driver = Driver {
-            session: Session::new(config.clone(), ports, Instant::now()),
-            config,
-            dialer,
-            tap,
-            wake,
-            commands,
-            aborted,
-            orphaned: false,
-            ended: false,
-        };
+        let ports = Ports { outbox, wake, state, health };
+        let driver = Driver::new(config, ports, dialer, tap, commands, aborted);
         (client, driver)
     }
 }

@@ -68,6 +68,7 @@ pub(crate) struct Queue {
     unread: AtomicBool,
     ready: Notify,
     /// All that was handed out is done with.
+    #[cfg(feature = "testing")]
     done: Notify,
     capacity: usize,
     overflow: Overflow,
@@ -103,6 +104,7 @@ impl Queue {
             running: AtomicUsize::new(0),
             unread: AtomicBool::new(false),
             ready: Notify::new(),
+            #[cfg(feature = "testing")]
             done: Notify::new(),
             capacity,
             overflow,
@@ -240,9 +242,13 @@ impl Queue {
 
     /// A message that was taken is done with.
     pub(crate) fn done(&self) {
-        if self.running.fetch_sub(1, Ordering::AcqRel) == 1 {
+        let before = self.running.fetch_sub(1, Ordering::AcqRel);
+        #[cfg(feature = "testing")]
+        if before == 1 {
             self.done.notify_one();
         }
+        #[cfg(not(feature = "testing"))]
+        let _ = before;
     }
 
     /// Waits until no message waits or is being handled.

@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::delivery::Wake;
 use crate::net::ConnectError;
 use crate::net::dial::Dialer;
-use crate::session::{Command, ConnectFailure, Session, Wants};
+use crate::session::{Command, ConnectFailure, Ports, Session, Wants};
 use crate::wire::TrafficTap;
 use handshake::open;
 use link::Link;
@@ -29,19 +29,41 @@ const LITTLE: usize = 4096;
 /// A session, with what is needed to connect it.
 pub(crate) struct Driver {
     pub(crate) session: Session,
-    pub(crate) config: Arc<Config>,
-    pub(crate) dialer: Arc<dyn Dialer>,
-    pub(crate) tap: TrafficTap,
-    pub(crate) wake: Arc<Wake>,
-    pub(crate) commands: mpsc::UnboundedReceiver<Box<Command>>,
-    /// Set when it ends without having said goodbye, because its runtime is gone.
-    pub(crate) aborted: Arc<AtomicBool>,
+    config: Arc<Config>,
+    dialer: Arc<dyn Dialer>,
+    tap: TrafficTap,
+    wake: Arc<Wake>,
+    commands: mpsc::UnboundedReceiver<Box<Command>>,
+    aborted: Arc<AtomicBool>,
     /// All clients have been dropped.
-    pub(crate) orphaned: bool,
-    pub(crate) ended: bool,
+    orphaned: bool,
+    ended: bool,
 }
 
 impl Driver {
+    /// A session that is connected once this is spawned. `aborted` is set when it ends without having
+    /// said goodbye, because its runtime is gone.
+    pub(crate) fn new(
+        config: Arc<Config>,
+        ports: Ports,
+        dialer: Arc<dyn Dialer>,
+        tap: TrafficTap,
+        commands: mpsc::UnboundedReceiver<Box<Command>>,
+        aborted: Arc<AtomicBool>,
+    ) -> Self {
+        Self {
+            wake: ports.wake.clone(),
+            session: Session::new(config.clone(), ports, Instant::now()),
+            config,
+            dialer,
+            tap,
+            commands,
+            aborted,
+            orphaned: false,
+            ended: false,
+        }
+    }
+
     /// Starts to connect.
     pub(crate) fn spawn(self) {
         crate::task::spawn(Box::pin(Box::new(self).run()));
@@ -116,7 +138,7 @@ impl Driver {
                 ConnectFailure::Unanswered
             }
         };
-        self.session.connect_failed(Instant::now(), &failure);
+        self.session.connect_failed(Instant::now(), failure);
     }
 
     /// Waits without a connection, until something has happened or is due. May be dropped at any

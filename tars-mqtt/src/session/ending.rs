@@ -100,10 +100,9 @@ impl Session {
             return;
         }
         self.ended = true;
-        let left = in_order.then(|| self.unfinished());
         self.outbox.set_link(false);
         let unsent = self.outbox.close();
-        let left = left.map(|left| left.max(self.outgoing.unfinished() + unsent.len()));
+        let left = in_order.then(|| self.outgoing.unfinished() + unsent.len());
         for entry in unsent {
             if let Some(receipt) = entry.receipt {
                 // Whoever published may not be interested.

@@ -52,7 +52,7 @@ pub(crate) enum Wants {
 }
 
 /// Why no connection came about.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum ConnectFailure {
     /// The broker answered, and does not want this client.
     Refused(Refusal),
@@ -140,12 +140,12 @@ impl Session {
     }
 
     /// No connection came about.
-    pub(crate) fn connect_failed(&mut self, now: Instant, failure: &ConnectFailure) {
+    pub(crate) fn connect_failed(&mut self, now: Instant, failure: ConnectFailure) {
         match failure {
             ConnectFailure::Refused(refusal) => {
                 if let Some(started) = self.started.take() {
                     // Whoever started the client may have given up waiting.
-                    let _ = started.send(Err(Error::Refused(*refusal)));
+                    let _ = started.send(Err(Error::Refused(refusal)));
                     self.phase = Phase::Over;
                     return;
                 }

@@ -96,6 +96,7 @@ fn an_import_upwards_is_found_however_it_is_written() {
         "#[cfg(feature = \"testing\")] use crate::session::Session;",
         "#[cfg(test)] mod tests {} use crate::session::Session;",
         "#[cfg(test)] use crate::log::quoted; use crate::session::Session;",
+        "struct S { #[cfg(test)] a: u8, b: crate::session::Session }",
     ] {
         let found = wrong("wire/packet.rs", &format!("use crate::qos::QoS;\n{text}"));
         assert!(
@@ -113,6 +114,7 @@ fn an_import_that_is_in_order_is_let_through() {
         "pub(crate) fn f() {} pub(in crate::wire) fn g() { super::h(); self::i(); }",
         "#[cfg(test)] mod tests { use super::*; use crate::session::Session; }",
         "#[cfg(all(test, feature = \"tls\"))] use crate::session::Session;",
+        "#[cfg(test)] fn f<A, B>() { crate::session::f() }",
         "/// [`Session`](crate::session::Session)\nstruct Linked;",
     ] {
         assert_eq!(wrong("wire/packet.rs", text), "");

@@ -81,8 +81,13 @@ impl Source {
                     at += 1;
                 }
                 TokenTree::Punct(punct) => {
-                    if punct.as_char() == ';' {
-                        item = Item::default();
+                    match punct.as_char() {
+                        '<' => item.generics += 1,
+                        '>' => item.generics = item.generics.saturating_sub(1),
+                        ';' => item = Item::default(),
+                        // The end of a field or of an arm.
+                        ',' if item.generics == 0 => item = Item::default(),
+                        _ => {}
                     }
                     at += 1;
                 }
@@ -136,6 +141,8 @@ impl Source {
 struct Item {
     is_for_tests: bool,
     is_import: bool,
+    /// Angle brackets that are open.
+    generics: u32,
     /// The file of a module that has another name.
     file: Option<String>,
 }

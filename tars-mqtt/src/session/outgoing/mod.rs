@@ -256,7 +256,7 @@ impl Outgoing {
                 self.next.push_front(entry);
             }
         }
-        (self.sent, self.given_up) = (0, 0);
+        (self.sent, self.given_up, self.is_in_order) = (0, 0, true);
         self.window.reset();
     }
 

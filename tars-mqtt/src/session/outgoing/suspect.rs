@@ -89,7 +89,6 @@ impl Suspects {
     pub(super) fn begin_trial(&mut self, now: Instant) -> Option<InFlight> {
         let suspect = self.aside.pop_front()?;
         self.trial = Some((suspect.id, now));
-        self.waits_for_room = false;
         Some(suspect)
     }
 
@@ -151,7 +150,6 @@ impl Suspects {
         now: Instant,
     ) -> Option<InFlight> {
         self.connected_at = None;
-        self.waits_for_room = false;
         let trial = self.trial.take();
         if self.limit == 0 || !closed_at_once || sent == 0 {
             return None;

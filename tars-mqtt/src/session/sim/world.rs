@@ -308,7 +308,7 @@ impl World {
             Dialed::Unanswered => ConnectFailure::Unanswered,
             Dialed::Refused => ConnectFailure::Refused(Refusal::NotAuthorized),
         };
-        self.process.session.connect_failed(self.now, &failure);
+        self.process.session.connect_failed(self.now, failure);
     }
 
     pub(super) fn cut(&mut self, reason: &str) {

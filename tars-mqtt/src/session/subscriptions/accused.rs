@@ -39,13 +39,7 @@ impl Subscriptions {
 
     /// When something is due with those that are suspected, or were.
     pub(in crate::session) fn settled_at(&self) -> Option<Instant> {
-        self.settled_at.into_iter().chain(self.retry_at()).min()
-    }
-
-    /// When the next one that was refused is asked for again.
-    fn retry_at(&self) -> Option<Instant> {
-        let refused = self.refused.iter().filter_map(|text| self.filters.get(text));
-        refused.filter_map(|filter| filter.retry_at).min()
+        self.settled_at.into_iter().chain(self.retry_at).min()
     }
 
     /// The broker has refused a filter, or seems to.
@@ -67,7 +61,9 @@ impl Subscriptions {
             return;
         }
         let pause = FIRST.saturating_mul(2_u32.saturating_pow(filter.refusals)).min(LONGEST);
-        filter.retry_at = Some(now + pause);
+        let retry_at = now + pause;
+        filter.retry_at = Some(retry_at);
+        self.retry_at = Some(self.retry_at.map_or(retry_at, |earlier| earlier.min(retry_at)));
         filter.closes_connection = closes_connection;
         filter.refusals += 1;
         self.refused.insert(text);
@@ -83,7 +79,7 @@ impl Subscriptions {
                 self.refuse(text, true, &mut answer, now);
             }
         }
-        if self.retry_at().is_some_and(|at| at <= now) {
+        if self.retry_at.is_some_and(|at| at <= now) {
             self.retry(|filter| filter.retry_at.is_some_and(|at| at <= now));
         }
         answer
@@ -96,13 +92,18 @@ impl Subscriptions {
     }
 
     fn retry(&mut self, is_due: impl Fn(&Filter) -> bool) {
+        self.retry_at = None;
         for text in std::mem::take(&mut self.refused) {
             match self.filters.get_mut(&text) {
                 Some(filter) if is_due(filter) => {
                     filter.retry_at = None;
                     self.enqueue(&text);
                 }
-                _ => drop(self.refused.insert(text)),
+                Some(filter) => {
+                    self.retry_at = self.retry_at.into_iter().chain(filter.retry_at).min();
+                    self.refused.insert(text);
+                }
+                None => {}
             }
         }
     }

@@ -48,6 +48,8 @@ pub(super) struct Subscriptions {
     suspects: BTreeSet<String>,
     /// When the connection will have lasted without them.
     settled_at: Option<Instant>,
+    /// When one that was refused is asked for again, or an earlier time.
+    retry_at: Option<Instant>,
     /// Filters that the program has subscribed to itself, past the session.
     external: Vec<String>,
     unwanted: Unwanted,
