@@ -170,6 +170,24 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_ping_that_waits_to_be_written_is_enough_whatever_is_heard() {
+        let start = Instant::now();
+        let mut vitals = Vitals::new(&config(), start);
+        let later = start + Duration::from_secs(45);
+        assert!(vitals.ping_due(later));
+        for second in 0..20 {
+            let now = later + Duration::from_secs(second);
+            vitals.heard(now);
+            vitals.wrote(now, true, 0);
+            assert!(!vitals.ping_due(now));
+        }
+        let written = later + Duration::from_secs(20);
+        vitals.wrote(written, false, 2);
+        assert!(!vitals.ping_due(written));
+        assert!(vitals.ping_due(written + Duration::from_secs(45)), "it goes on");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn with_a_heartbeat_the_broker_is_given_up_after_three_intervals() {
         let start = Instant::now();
         let mut vitals = Vitals::new(&config().heartbeat(Some(Duration::from_secs(2))), start);

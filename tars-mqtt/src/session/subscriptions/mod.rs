@@ -274,13 +274,8 @@ impl Subscriptions {
         }
         let mut answer = Answer::default();
         for (text, granted) in batch.into_iter().zip(granted) {
-            let Some(filter) = self.filters.get_mut(&text) else {
-                // An earlier answer had refused it, and nobody wants it any more.
-                if granted.is_ok() && !self.unwanted.contains(&text) {
-                    self.unwanted.add(text);
-                }
-                continue;
-            };
+            // One that nobody wants any more is given up, whatever the answer is.
+            let Some(filter) = self.filters.get_mut(&text) else { continue };
             let Ok(granted) = *granted else {
                 self.refuse(text, false, &mut answer, now);
                 continue;

@@ -23,11 +23,6 @@ impl Unwanted {
         self.waiting.push_back(filter);
     }
 
-    pub(super) fn contains(&self, filter: &str) -> bool {
-        let under_way = self.under_way.iter().flat_map(|(_, filters)| filters);
-        self.waiting.iter().chain(under_way).any(|known| known == filter)
-    }
-
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.under_way.is_empty()
     }
